@@ -1,0 +1,81 @@
+"""
+What a user or a room may be called: RFC 8266 (PRECIS Nickname), with a few things less.
+
+Two names are the same when their comparison forms are; what is shown is what was typed, after
+enforcement (spaces trimmed, compatibility characters folded).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+from typing import NamedTuple
+
+from precis_i18n import get_profile
+
+USER = 32
+"""The most characters of a user's name."""
+ROOM = 64
+"""The most characters of a room's name."""
+
+_shown = get_profile("NicknameCasePreserved")
+_compared = get_profile("Nickname")
+
+
+class Name(NamedTuple):
+    """A name as it is *shown*, and the *key* by which it is compared."""
+
+    shown: str
+    key: str
+
+
+class BadName(ValueError):
+    """A name that cannot be had; its text says why, in words for whoever wished it."""
+
+
+def user_name(wish: str) -> Name:
+    """
+    Return *wish* as the name of a user.
+
+    Raises `BadName` where it is empty or longer than `USER` characters, holds a character that
+    cannot be seen (control, bidirectional control, zero-width), or nothing that can.
+    """
+    return _name(wish, USER)
+
+
+def room_name(wish: str) -> Name:
+    """
+    Return *wish* as the name of a room.
+
+    Raises `BadName` where it is empty or longer than `ROOM` characters, or holds anything but
+    letters, digits, ``-``, ``_`` and ``.``, of which dots alone are not a name (they would be
+    something else in a URL's path).
+    """
+    name = _name(wish, ROOM)
+    if not all(c in "-_." or unicodedata.category(c)[0] in "LM" or c.isdecimal() for c in name.key):
+        raise BadName("a room's name is of letters, digits, '-', '_' and '.'")
+    if not name.key.strip("."):
+        raise BadName("a room's name is more than dots")
+    return name
+
+
+def _name(wish: str, limit: int) -> Name:
+    # Before enforcement, which takes time in proportion; trimming makes no sane name this short.
+    if len(wish) > 4 * limit:
+        raise BadName(f"a name has at most {limit} characters")
+    return _enforced(wish, limit)
+
+
+@lru_cache(maxsize=4096)
+def _enforced(wish: str, limit: int) -> Name:
+    try:
+        shown, key = _shown.enforce(wish), _compared.enforce(wish)
+    except UnicodeError as error:
+        raise BadName("a name has none but visible characters, and at least one") from error
+    if len(shown) > limit or len(key) > limit:
+        raise BadName(f"a name has at most {limit} characters")
+    if all(c == "\u2800" or unicodedata.category(c)[0] in "MZ" for c in shown):
+        raise BadName("a name has at least one visible character")
+    if any(unicodedata.category(c) in ("Cc", "Cf") for c in shown):
+        raise BadName("a name has none but visible characters, and at least one")
+    return Name(shown, key)

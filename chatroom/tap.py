@@ -1,0 +1,304 @@
+"""``twistd chatroom``: its options, and the service that wires all the parts together."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import time
+from collections.abc import Callable, Generator
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from twisted.application import service
+from twisted.internet import defer, endpoints, interfaces, task
+from twisted.internet import reactor as _reactor
+from twisted.internet.error import ReactorNotRunning
+from twisted.logger import Logger
+from twisted.python import usage
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+
+from chatroom.chat import Chat
+from chatroom.log import Log, MemoryLog
+from chatroom.sqlite import SqliteLog, StoreError
+from chatroom.web import Door, Health, Site, Upgrade, root
+from chatroom.websocket import ChatFactory, EchoFactory
+
+PAGE = Path(__file__).parent / "web"
+TICK = 0.5
+"""Every so many seconds `Chat.tick` is called."""
+DAY = 86_400
+MANY = 1_000_000
+
+# The module's type is that of a module; what it is, the reactor that twistd has installed, is more.
+reactor: Any = _reactor
+
+
+class CannotStart(SystemExit, Exception):
+    """
+    What keeps the service from starting; its text is all that is printed.
+
+    As `SystemExit` it ends ``twistd -n`` with status 1 and without a traceback; as `Exception` it is
+    passed on by a daemon to the command that started it.
+    """
+
+
+def _number(least: float, most: float, whole: bool = False) -> Callable[[str], float]:
+    kind, name = (int, "a whole number") if whole else (float, "a number")
+
+    def number(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is not {name}") from None
+        if not least <= value <= most:
+            raise ValueError(f"{text} is not from {least} to {most}")
+        return value
+
+    return number
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not (path / "index.html").is_file():
+        raise ValueError(f"there is no index.html in {text!r}")
+    return path.absolute()
+
+
+def _store(text: str) -> Path | None:
+    kind, colon, path = text.partition(":")
+    if (kind, colon, path) == ("memory", ":", ""):
+        return None
+    if kind == "sqlite" and path:
+        return Path(path)
+    raise ValueError(f"{text!r} is neither sqlite:PATH nor memory:")
+
+
+class Options(usage.Options):
+    """The options of ``twistd chatroom``."""
+
+    synopsis = "[options]"
+    longdesc = "A chat room: open the address that it prints in a browser."
+    optFlags: ClassVar[list[list[Any]]] = [
+        ["echo", None, "Also echo on /echo what a WebSocket client sends there."]
+    ]
+    optParameters: ClassVar[list[list[Any]]] = [
+        [
+            "store",
+            None,
+            "sqlite:chatroom.sqlite",
+            "Where what was said is kept: sqlite:PATH, or memory: to keep it only while running.",
+            _store,
+        ],
+        ["web", None, None, "A folder with another page than the one that comes along.", _folder],
+        [
+            "ping",
+            None,
+            "25",
+            "Seconds between signs of life asked of a connection; 0 for none.",
+            _number(0, DAY),
+        ],
+        [
+            "ping-timeout",
+            None,
+            "20",
+            "Seconds without an answer after which a connection is given up; 0 for never.",
+            _number(0, DAY),
+        ],
+        [
+            "max-message",
+            None,
+            "4000",
+            "The most characters of one message.",
+            _number(1, 100_000, whole=True),
+        ],
+        [
+            "max-connections",
+            None,
+            "0",
+            "The most connections to the room; 0 is without limit.",
+            _number(0, MANY, whole=True),
+        ],
+        [
+            "max-per-address",
+            None,
+            "0",
+            "The most connections from one address; 0 is without limit.",
+            _number(0, MANY, whole=True),
+        ],
+        [
+            "talk-rate",
+            None,
+            "5",
+            "How many messages a second a user may send for long; 0 is without limit.",
+            _number(0, MANY),
+        ],
+        [
+            "talk-burst",
+            None,
+            "20",
+            "How many messages a user may send at once.",
+            _number(1, MANY, whole=True),
+        ],
+        [
+            "grace",
+            None,
+            "10",
+            "Seconds that someone cut off has to come back before the others see them leave.",
+            _number(0, DAY),
+        ],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["listen"] = []
+        self["origin"] = []
+        # Only what comes from the command line is coerced.
+        for name, _, default, _, coerced in self.optParameters:
+            if default is not None:
+                self[name] = coerced(default)
+
+    def opt_listen(self, description: str) -> None:
+        """
+        Where to listen, as a Twisted endpoint: tcp:8080, tcp:8080:interface=127.0.0.1,
+        ssl:443:privateKey=key.pem:certKey=cert.pem, unix:/run/chatroom.sock,
+        systemd:domain=INET:index=0. May be given more than once. [default: tcp:8080]
+        """
+        try:
+            endpoints.serverFromString(reactor, description)
+        except Exception as error:
+            raise usage.UsageError(f"cannot listen on {description!r}: {error}") from error
+        self["listen"].append(description)
+
+    def opt_origin(self, origin: str) -> None:
+        """
+        A site whose pages may connect too, as https://chat.example; * is any. May be given more
+        than once. Pages of the host that they connect to always may.
+        """
+        if not re.fullmatch(r"\*|null|https?://[^/\s]+/?", origin):
+            raise usage.UsageError(f"{origin!r} is not an origin like https://chat.example")
+        self["origin"].append(origin)
+
+    def postOptions(self) -> None:
+        self["listen"] = self["listen"] or ["tcp:8080"]
+        self["web"] = self["web"] or PAGE
+
+
+class ChatService(service.Service):
+    """The room as *options* have it: listens, serves, and stops without losing anything."""
+
+    _log = Logger()
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._site = Site(Resource(), reactor)
+        self._ports: dict[str, interfaces.IListeningPort] = {}
+        self._store: SqliteLog | None = None
+
+    def privilegedStartService(self) -> None:
+        """Bind all ports, before privileges are given up. Raises `CannotStart`."""
+        for description in self._options["listen"]:
+            failed: list[Failure] = []
+            endpoint = endpoints.serverFromString(reactor, description)
+            endpoint.listen(self._site).addCallbacks(
+                partial(self._ports.__setitem__, description), failed.append
+            )
+            if failed:
+                error = failed[0].value
+                reason = getattr(error, "socketError", error)
+                raise CannotStart(f"chatroom: cannot listen on {description}: {reason}")
+
+    def startService(self) -> None:
+        """Open the store and the doors. Raises `CannotStart`."""
+        options = self._options
+        try:
+            log = self._open()
+        except StoreError as error:
+            raise CannotStart(f"chatroom: {error}") from None
+        self._chat = chat = Chat(
+            log,
+            reactor.seconds,
+            time.time,
+            grace=options["grace"],
+            rate=options["talk-rate"],
+            burst=options["talk-burst"],
+            message=options["max-message"],
+        )
+        heartbeat = {"ping": options["ping"], "ping_timeout": options["ping-timeout"]}
+        self._factory = ChatFactory(chat, reactor, **heartbeat)
+        doors: dict[str, Resource] = {
+            "ws": Door(
+                self._factory,
+                options["origin"],
+                options["max-connections"],
+                options["max-per-address"],
+            ),
+            "health": Health(chat),
+        }
+        if options["echo"]:
+            doors["echo"] = Upgrade(EchoFactory(reactor, **heartbeat), options["origin"])
+        self._site.resource = root(options["web"], doors)
+        self._ticking = task.LoopingCall(self._tick)
+        self._ticking.clock = reactor
+        self._ticking.start(TICK, now=False)
+        reactor.callWhenRunning(self._running)
+        super().startService()
+
+    @defer.inlineCallbacks
+    def stopService(self) -> Generator[defer.Deferred[Any], Any, None]:
+        """Stop accepting, finish the commit under way, and close all connections with 1012."""
+        yield defer.gatherResults(
+            [defer.maybeDeferred(port.stopListening) for port in self._ports.values()]
+        )
+        committed: defer.Deferred[None] = defer.Deferred()
+        self._chat.log.check(lambda _: committed.callback(None))
+        yield committed
+        yield self._factory.farewell()
+        self._ticking.stop()
+        if self._store is not None:
+            self._store.close()
+        super().stopService()
+
+    def _open(self) -> Log:
+        if self._options["store"] is None:
+            return MemoryLog(partial(reactor.callLater, 0))
+        self._store = SqliteLog(self._options["store"], reactor.callFromThread)
+        return self._store
+
+    def _tick(self) -> None:
+        try:
+            self._chat.tick()
+        except Exception:  # noqa: BLE001 (the next tick may do)
+            self._log.failure("a bug in a tick")
+
+    def _running(self) -> None:
+        # The reactor's own would have the process die of the signal, and not with status 0.
+        signal.signal(signal.SIGTERM, lambda *_: reactor.callFromThread(self._terminate))
+        where = ", ".join(
+            address(description, port.getHost()) for description, port in self._ports.items()
+        )
+        self._log.info("The room is open: {where}", where=where)
+
+    def _terminate(self) -> None:
+        with contextlib.suppress(ReactorNotRunning):  # when it is asked twice
+            reactor.stop()
+
+
+def address(description: str, host: object) -> str:
+    """Return where people find what listens as *description* on *host*: a URL for a browser."""
+    port = getattr(host, "port", None)
+    if port is None:
+        return description
+    name = host.host  # type: ignore[attr-defined]
+    name = {"0.0.0.0": "localhost", "::": "localhost"}.get(name, name)
+    if ":" in name:
+        name = f"[{name}]"
+    scheme = "https" if re.match("(ssl|tls):", description) else "http"
+    return f"{scheme}://{name}:{port}/"
+
+
+def makeService(options: Options) -> service.IService:
+    """Return the service of ``twistd chatroom``."""
+    return ChatService(options)

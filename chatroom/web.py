@@ -1,0 +1,395 @@
+"""One port for all of it: the page and its files, the room's doors, and how it does."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import mimetypes
+import resource
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from autobahn.twisted.resource import WebSocketResource
+from autobahn.twisted.websocket import WebSocketServerFactory
+from twisted.internet import interfaces
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web import http, server
+from twisted.web.resource import IResource, Resource
+from twisted.web.static import File
+
+from chatroom import __version__
+from chatroom.chat import Chat
+from chatroom.names import BadName, room_name
+from chatroom.websocket import ChatFactory, address
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"
+    " img-src 'self' data:; connect-src 'self'; manifest-src 'self'; base-uri 'none';"
+    " form-action 'none'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+"""What goes with every answer."""
+HEAD = 10.0
+"""In so many seconds a request must have come in."""
+IN_MEMORY = 2**20
+"""Files up to so many bytes are kept in memory once they were asked for."""
+SPARE = 64
+"""So many file descriptors are kept free of WebSocket connections, and half as many of any."""
+
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".webmanifest": "application/manifest+json",
+}
+
+
+class Nothing:
+    """The body of a request: nobody here reads one, so that none is kept."""
+
+    def write(self, data: bytes) -> int:
+        return len(data)
+
+    def read(self, size: int = -1) -> bytes:
+        return b""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return 0
+
+    def tell(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        pass
+
+
+class Request(server.Request):
+    """A request whose answer has the security headers, and whose body is not kept."""
+
+    def gotLength(self, length: int | None) -> None:
+        self.content = Nothing()
+
+    def process(self) -> None:
+        for name, value in HEADERS.items():
+            self.setHeader(name, value)
+        super().process()
+
+
+class Channel(http.HTTPChannel):
+    """A connection on which each request has `HEAD` seconds to come in, however it trickles."""
+
+    transport: Any
+    _deadline: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        if descriptors_left(self.transport) < SPARE // 2:
+            self.transport.abortConnection()
+        self._expect()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._deadline is None and not self._handlingRequest:
+            self._expect()
+        super().dataReceived(data)
+
+    def allContentReceived(self) -> None:
+        self._cancel()
+        super().allContentReceived()
+
+    def timeoutConnection(self) -> None:
+        self.transport.loseConnection()
+        self._expect()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._cancel()
+        super().connectionLost(reason)
+
+    def _expect(self) -> None:
+        self._cancel()
+        self._deadline = self.callLater(HEAD, self._late)
+
+    def _cancel(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _late(self) -> None:
+        self._deadline = None
+        self.transport.abortConnection()
+
+
+class Site(server.Site):
+    """The web site below *root*, for any number of listening ports. It keeps no access log."""
+
+    noisy = False
+    protocol: Any = Channel
+    requestFactory = Request
+
+    def __init__(self, root: IResource, reactor: interfaces.IReactorTime) -> None:
+        super().__init__(root, reactor=reactor, parsePOSTFormSubmission=False)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        return [b"http/1.1"]
+
+    def log(self, request: http.Request) -> None:
+        """Write nothing: a URL holds names and tokens."""
+
+
+class Upgrade(Resource):
+    """
+    Where a WebSocket of *factory* begins, for whom it may.
+
+    *origins* may connect from other sites' pages; ``*`` is any.
+    """
+
+    isLeaf = True
+
+    def __init__(self, factory: WebSocketServerFactory, origins: list[str]) -> None:
+        super().__init__()
+        self.factory = factory
+        self._origins = {origin.lower().rstrip("/") for origin in origins}
+        self._resource = WebSocketResource(factory)
+
+    def render(self, request: server.Request) -> bytes | int:
+        """Hand the connection over to the factory, or answer why not."""
+        if request.method != b"GET":
+            request.setHeader("Allow", "GET")
+            return answer(request, 405, "a WebSocket begins with GET")
+        lines = [request.uri]
+        for name, values in request.requestHeaders.getAllRawHeaders():
+            lines += [name, *values]
+        # Autobahn parses all this again, with `str.splitlines` (as in CVE-2026-44546).
+        if any(len(line.decode("latin-1").splitlines()) > 1 for line in lines):
+            return answer(request, 400, "there is a line break within a header")
+        if "websocket" not in tokens(request, "upgrade"):
+            request.setHeader("Upgrade", "websocket")
+            request.setHeader("Connection", "Upgrade")
+            return answer(request, 426, "this is for WebSocket clients")
+        if not self.allowed(request):
+            return answer(request, 403, "pages from there may not connect here")
+        refusal = self.refused(request)
+        if refusal is not None:
+            return answer(request, *refusal)
+        taken_over: int = self._resource.render(request)
+        return taken_over
+
+    def allowed(self, request: server.Request) -> bool:
+        """Return whether a page that this request comes from may connect, if it is one."""
+        origin = request.getHeader("origin")
+        if origin is None or "*" in self._origins or origin.lower() in self._origins:
+            return True
+        try:
+            parts = urlsplit(origin)
+            ours = urlsplit(f"{parts.scheme}://{request.getHeader('host')}")
+            default = {"http": 80, "https": 443}.get(parts.scheme)
+            return (
+                default is not None
+                and parts.hostname is not None
+                and parts.hostname == ours.hostname
+                and (parts.port or default) == (ours.port or default)
+            )
+        except ValueError:
+            return False
+
+    def refused(self, request: server.Request) -> tuple[int, str] | None:
+        """Return the status and the words with which this request is refused, if it is."""
+        if descriptors_left(request.channel.transport) < SPARE:
+            request.setHeader("Retry-After", "30")
+            return 503, "the server is full"
+        return None
+
+
+class Door(Upgrade):
+    """Where a connection to the room begins: at most so many, in all and from one address."""
+
+    factory: ChatFactory
+
+    def __init__(
+        self, factory: ChatFactory, origins: list[str], connections: int, per_address: int
+    ) -> None:
+        super().__init__(factory, origins)
+        self._connections = connections
+        self._per_address = per_address
+
+    def refused(self, request: server.Request) -> tuple[int, str] | None:
+        for wish in request.args.get(b"room", [])[-1:]:
+            try:
+                room_name(wish.decode("utf-8", "replace"))
+            except BadName as error:
+                return 400, str(error)
+        if 0 < self._connections <= self.factory.countConnections:
+            request.setHeader("Retry-After", "30")
+            return 503, "the room is full"
+        who = address(request.getClientAddress(), request.getHeader("x-forwarded-for"))
+        if 0 < self._per_address <= self.factory.addresses[who]:
+            request.setHeader("Retry-After", "30")
+            return 429, "too many connections from your address"
+        return super().refused(request)
+
+
+class Health(Resource):
+    """Whether the store can be written, found out by writing it: 200 or 503, and a few figures."""
+
+    isLeaf = True
+
+    def __init__(self, chat: Chat) -> None:
+        super().__init__()
+        self._chat = chat
+        self._since = chat.clock()
+        self._waiting: list[server.Request] = []
+
+    def render_GET(self, request: server.Request) -> int:
+        request.notifyFinish().addErrback(lambda _: self._waiting.remove(request))
+        self._waiting.append(request)
+        # Who asks while the answer is being found out shares it.
+        if len(self._waiting) == 1:
+            self._chat.log.check(self._found)
+        return server.NOT_DONE_YET
+
+    def _found(self, trouble: str | None) -> None:
+        chat = self._chat
+        report: dict[str, Any] = {
+            "status": "ok" if trouble is None else "unavailable",
+            "version": __version__,
+            "uptime": round(chat.clock() - self._since),
+            "users": len(chat.users),
+            "rooms": len(chat.rooms),
+            "connections": sum(len(user.sessions) for user in chat.users.values()),
+        }
+        if trouble is not None:
+            report["reason"] = trouble
+        waiting, self._waiting = self._waiting, []
+        for request in waiting:
+            request.setHeader("Content-Type", "application/json")
+            request.setHeader("Cache-Control", "no-store")
+            request.setResponseCode(200 if trouble is None else 503)
+            request.write(json.dumps(report).encode())
+            request.finish()
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file in memory: its *stamp* tells whether it is still the same."""
+
+    stamp: tuple[int, int, int]
+    type: str
+    tag: str
+    body: bytes
+    zipped: bytes | None
+
+
+class Files(Resource):
+    """The files in *folder*, and nothing else: no listings, nothing hidden."""
+
+    isLeaf = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._stored: dict[Path, Stored] = {}
+
+    def render_GET(self, request: server.Request) -> bytes | int:
+        names = [name.decode("utf-8", "replace") for name in request.postpath or []]
+        if names == [""]:
+            names = ["index.html"]
+        if any(not name or name[0] == "." or "/" in name or "\0" in name for name in names):
+            return answer(request, 404, "there is nothing here")
+        path = self._folder.joinpath(*names)
+        try:
+            if not path.is_file():
+                return answer(request, 404, "there is nothing here")
+            if path.stat().st_size > IN_MEMORY:
+                large = File(str(path), "application/octet-stream")
+                started: int = large.render_GET(request)
+                return started
+            stored = self._read(path)
+        except OSError:
+            return answer(request, 404, "there is nothing here")
+        request.setHeader("Content-Type", stored.type)
+        request.setHeader("Cache-Control", "no-cache")
+        body, tag = stored.body, stored.tag
+        if stored.zipped is not None:
+            request.setHeader("Vary", "Accept-Encoding")
+            if accepts_gzip(request.getHeader("accept-encoding") or ""):
+                request.setHeader("Content-Encoding", "gzip")
+                body, tag = stored.zipped, f"{tag}-gzip"
+        if request.setETag(f'"{tag}"'.encode()) is http.CACHED:
+            return b""
+        return body
+
+    def _read(self, path: Path) -> Stored:
+        status = path.stat()
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        stored = self._stored.get(path)
+        if stored is None or stored.stamp != stamp:
+            body = path.read_bytes()
+            type = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
+            zipped = gzip.compress(body, mtime=0)
+            stored = self._stored[path] = Stored(
+                stamp,
+                type or "application/octet-stream",
+                hashlib.sha256(body).hexdigest()[:32],
+                body,
+                zipped if len(zipped) < len(body) * 0.9 else None,
+            )
+        return stored
+
+
+def root(page: Path, doors: dict[str, Resource]) -> Resource:
+    """Return the resource tree: *doors* by name, and the files in *page* everywhere else."""
+
+    class Root(Resource):
+        def getChild(self, name: bytes, request: server.Request) -> Resource:
+            assert request.postpath is not None and request.prepath is not None
+            request.postpath.insert(0, request.prepath.pop())
+            return files
+
+    files = Files(page)
+    tree = Root()
+    for name, door in doors.items():
+        tree.putChild(name.encode(), door)
+    return tree
+
+
+def answer(request: server.Request, status: int, words: str) -> bytes:
+    """Set *status* and return *words* as a line of plain text."""
+    request.setResponseCode(status, HTTPStatus(status).phrase.encode())
+    request.setHeader("Content-Type", "text/plain; charset=utf-8")
+    return f"{words}\n".encode()
+
+
+def tokens(request: server.Request, name: str) -> list[str]:
+    """Return the values in the header *name*, a list with commas (RFC 9110, section 5.6.1)."""
+    values = request.requestHeaders.getRawHeaders(name, [])
+    return [token.strip().lower() for value in values for token in value.split(",")]
+
+
+def accepts_gzip(accept: str) -> bool:
+    """Return whether ``Accept-Encoding: accept`` asks for gzip (RFC 9110, section 12.5.3)."""
+    for part in accept.split(","):
+        coding, _, weight = part.replace(" ", "").lower().partition(";q=")
+        if coding == "gzip":
+            return weight.strip("0.") != "" if weight else True
+    return False
+
+
+def descriptors_left(transport: object) -> int:
+    """Return about how many file descriptors there are beyond that of *transport*, the newest."""
+    fileno = getattr(transport, "fileno", None)
+    if fileno is None:
+        return SPARE
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    left: int = soft - fileno()
+    return left
