@@ -13,7 +13,7 @@ import hmac
 import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -59,6 +59,9 @@ CHUNK = 50
 """How many messages a reader who lags is given at a time."""
 FAR = 10_000
 """How many messages a reader may lag behind before being sent away."""
+
+NOWHERE = ""
+"""No room's key: what goes through the log by this name is for the log alone."""
 
 _TROUBLE = {
     "nonce_reused": "this nonce was used for another message",
@@ -133,7 +136,7 @@ class Chat:
         self.users: dict[int, User] = {}
         self._names: dict[str, User] = {}
         self._crowd = crowd
-        self._absent: deque[tuple[float, User, str]] = deque()
+        self._absent: deque[tuple[float, int, str]] = deque()
         log.listener = self._deliver
 
     def connect(
@@ -148,11 +151,11 @@ class Chat:
 
         Where the name cannot be had they are a guest, and are told after their first `Init`.
         *send* neither blocks nor raises; *disconnect* ends the connection with a code and a reason,
-        and is followed by `Session.close` like every other end.
+        and is followed by `Session.close` like every other end. Raises `Unavailable`.
         """
         id = self._known(token)
         user = self.users.get(id) if id is not None else None
-        problem = None
+        error = None
         if user is None:
             stored = self.log.user(id) if id is not None else None
             user = User(
@@ -163,33 +166,31 @@ class Chat:
             )
             try:
                 self._call(user, stored or name or self._guest(user))
-            except Problem as error:
-                problem = error
+            except Problem as problem:
+                error = Error(problem.code, str(problem))
                 self._call(user, self._guest(user))
             self.users[user.id] = user
         session = Session(self, user, send, disconnect, id is not None)
         user.sessions.add(session)
-        if problem is not None:
-            session.receive(problem)
+        if error is not None:
+            session.reply(error)
         return session
 
     def tick(self) -> None:
         """Do what is due: let go who did not come back, tell crowds what has changed."""
         now = self.clock()
         while self._absent and self._absent[0][0] <= now:
-            _, user, key = self._absent.popleft()
+            _, id, key = self._absent.popleft()
             room = self.rooms.get(key)
-            if room is not None and room.overdue(user.id, now):
-                self._gone(user, room, None)
+            if room is not None and room.overdue(id, now):
+                self._gone(self.users[id], room, None)
         for room in list(self.rooms.values()):
             if room.thinned():
                 for session, cursor in list(room.readers.items()):
-                    if cursor.live:
-                        cursor.live, cursor.after = False, room.last
-                    cursor.stale = True
+                    cursor.lag(room.last, stale=True)
                     self.catch_up(session, room)
             elif (summary := room.summary(now)) is not None:
-                self._tell(room, [summary], room.last)
+                self._tell(room, [summary], room.last, {})
 
     def token(self, user: User) -> str:
         """Return what proves to this log that someone is *user*."""
@@ -209,9 +210,12 @@ class Chat:
         for key in user.rooms:
             event = Renamed(user.id, user.name.shown, was, self.rooms[key].name)
             self.log.append(Pass(key, event, None))
+        nowhere = Renamed(user.id, user.name.shown, was)
         if not user.rooms:
-            for session in user.sessions:
-                session.reply(Renamed(user.id, user.name.shown, was))
+            self.log.append(Pass(NOWHERE, nowhere, None))
+        for session in user.sessions:
+            if not session.rooms:
+                session.reply(nowhere)
 
     def enter(
         self, session: Session, room: Room[Session], after: int | None, epoch: str | None
@@ -240,13 +244,14 @@ class Chat:
         user = session.user
         user.sessions.discard(session)
         until = None if clean or not self.grace else self.clock() + self.grace
-        for key in session.rooms:
+        while session.rooms:
+            key = session.rooms.pop()
             room = self.rooms[key]
             room.readers.pop(session, None)
             if room.leave(user.id, session, until):
                 self._gone(user, room, None)
             elif until is not None:
-                self._absent.append((until, user, key))
+                self._absent.append((until, user.id, key))
         self._release(user)
 
     def catch_up(self, session: Session, room: Room[Session]) -> None:
@@ -259,109 +264,101 @@ class Chat:
                 return
             assert cursor.after is not None
             if room.last - cursor.after > FAR:
-                session.disconnect(Close.TRY_AGAIN, "too far behind")
+                session.end(Close.TRY_AGAIN, "too far behind")
                 return
             try:
                 missed = room.since(cursor.after, CHUNK)
             except Unavailable:
-                session.disconnect(Close.TRY_AGAIN, "the history cannot be read now")
+                session.end(Close.TRY_AGAIN, "the history cannot be read now")
                 return
             if missed:
                 cursor.after = missed[-1].id
             cursor.live = cursor.after == room.last
             if cursor.live and cursor.stale:
                 cursor.stale = False
-                session.send(Batch([self._init(session, room, missed, resumed=True)]))
+                session.tell(Batch([self._init(session, room, missed, resumed=True)]))
             elif missed:
-                session.send(Batch(missed))
+                session.tell(Batch(missed))
 
     def _deliver(self, outcomes: Sequence[Outcome]) -> None:
-        rooms: dict[str, list[Outcome]] = {}
+        rooms: dict[str, list[Said | Pass]] = {}
         for outcome in outcomes:
-            key = outcome.room if isinstance(outcome, Pass) else outcome.draft.room
-            rooms.setdefault(key, []).append(outcome)
+            if isinstance(outcome, Said):
+                rooms.setdefault(outcome.draft.room, []).append(outcome)
+            elif isinstance(outcome, Pass) and outcome.room != NOWHERE:
+                rooms.setdefault(outcome.room, []).append(outcome)
+        begun: list[Session] = []
         for key, those in rooms.items():
             room = self.rooms[key]
-            self._settle(room, those)
+            begun += self._apply(room, those)
             if room.forgotten:
                 del self.rooms[key]
         for outcome in outcomes:
             if isinstance(outcome, Repeated | Refused):
                 session = outcome.draft.origin
                 assert isinstance(session, Session)
-                if isinstance(outcome, Repeated):
-                    session.reply(outcome.message)
-                else:
-                    session.refused(outcome)
+                session.answer(outcome)
+        # Last, so that a bug in doing what was held back harms nobody else.
+        for session in begun:
+            session.work()
 
-    def _settle(self, room: Room[Session], outcomes: Sequence[Outcome]) -> None:
-        events: list[Event] = []
+    def _apply(self, room: Room[Session], outcomes: Sequence[Said | Pass]) -> Collection[Session]:
+        """Change *room* by *outcomes*, tell its readers, and return who begins to read it."""
         before = room.last
-        entered: dict[Session, tuple[Init, int]] = {}
+        events: list[Event] = []
+        inits: dict[Session, tuple[Init, int]] = {}
         for outcome in outcomes:
-            told: Event | None = None
             if isinstance(outcome, Said):
-                told = room.apply(outcome.message)
-            elif isinstance(outcome, Pass) and outcome.event is not None:
-                told = room.apply(outcome.event)
+                event: Event | None = outcome.message
+                origin = None
+            else:
+                event, origin = outcome.event, outcome.origin
+            if isinstance(origin, Enter | Leave):
+                # What they are due until here; from here on they hear otherwise, or nothing.
+                init, start = inits.pop(origin.session, (None, 0))
+                cursor = room.readers.pop(origin.session, None)
+                if cursor is not None and cursor.live and not origin.session.paused:
+                    due = _heard(events[start:], origin.session)
+                    origin.session.tell(Batch(due if init is None else [init, *due]))
+            told = None if event is None else room.apply(event)
             if told is not None:
                 events.append(told)
-            if not isinstance(outcome, Pass):
-                continue
-            if isinstance(outcome.origin, Enter):
-                session, after = outcome.origin
-                if session.paused:
-                    room.readers[session] = Cursor(live=False, after=after, new=True)
-                elif not session.closed:
-                    room.readers[session] = Cursor(live=True)
-                    entered[session] = self._begin(session, room, after), len(events)
-            elif isinstance(outcome.origin, Leave):
-                session = outcome.origin.session
-                init, start = entered.pop(session, (None, 0))
-                cursor = room.readers.pop(session, None)
-                if cursor is not None:
-                    own = outcome.event or Exited(
-                        room.name, session.user.id, session.user.name.shown
-                    )
-                    had = events if told is None else events[:-1]
-                    first = [] if init is None else [init]
-                    upto = [*first, *had[start:]] if cursor.live and not session.paused else []
-                    session.begin(Batch([*upto, own]))
-        self._tell(room, events, before, entered)
+            if isinstance(origin, Leave):
+                user = origin.session.user
+                origin.session.part(event or Exited(room.name, user.id, user.name.shown))
+            elif isinstance(origin, Enter) and not origin.session.closed:
+                session, after = origin
+                room.readers[session] = Cursor(not session.paused, after, new=session.paused)
+                if not session.paused:
+                    inits[session] = self._begin(session, room, after), len(events)
+        self._tell(room, events, before, inits)
+        return inits
 
     def _tell(
         self,
         room: Room[Session],
         events: Sequence[Event],
         before: int,
-        entered: dict[Session, tuple[Init, int]] | None = None,
+        inits: Mapping[Session, tuple[Init, int]],
     ) -> None:
-        if not events and not entered:
-            return
+        """
+        Send *events* to all readers, who have had the messages up to *before*.
+
+        Those in *inits* begin with that, and with what comes from the given index on.
+        """
         batch = Batch(events)
         typing = {event.id for event in events if isinstance(event, Typed)}
         stale = any(not isinstance(event, Message | Typed) for event in events)
         for session, cursor in list(room.readers.items()):
-            if session.closed:
-                continue
-            if entered and session in entered:
-                init, start = entered[session]
-                session.begin(Batch([init, *self._for(session, events[start:], typing)]))
+            if session in inits:
+                init, start = inits[session]
+                session.begin(Batch([init, *_heard(events[start:], session)]))
             elif session.paused or not cursor.live:
-                if cursor.live:
-                    cursor.live, cursor.after = False, before
-                cursor.stale = cursor.stale or stale
+                cursor.lag(before, stale)
             elif session.user.id in typing:
-                if own := self._for(session, events, typing):
-                    session.send(Batch(own))
-            elif events:
-                session.send(batch)
-
-    def _for(self, session: Session, events: Sequence[Event], typing: set[int]) -> Sequence[Event]:
-        me = session.user.id
-        if me not in typing:
-            return events
-        return [e for e in events if not (isinstance(e, Typed) and e.id == me)]
+                session.tell(Batch(_heard(events, session)))
+            else:
+                session.tell(batch)
 
     def _begin(self, session: Session, room: Room[Session], after: int | None) -> Init:
         try:
@@ -449,25 +446,29 @@ class Session:
     ) -> None:
         self.chat = chat
         self.user = user
-        self.send = send
-        self.disconnect = disconnect
         self.known = known
         self.rooms: set[str] = set()
         self.paused = False
         self.closed = False
+        self._send = send
+        self._disconnect = disconnect
         self._begun = False
-        self._waiting: deque[Command | Problem] = deque()
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._parted: list[Event] = []
         self._patience = TokenBucket(1, PATIENCE)
+
+    # For the transport.
 
     def enter(self, room: str, after: int | None = None, epoch: str | None = None) -> None:
         """Enter the first room; raises `BadName` and `Unavailable`."""
         self.chat.enter(self, self.chat.open(names.room_name(room)), after, epoch)
         self.known = True
 
-    def receive(self, command: Command | Problem) -> None:
+    def receive(self, command: Command) -> None:
         """Do what *command* says, or say what is wrong with it: now, or when it is its turn."""
-        self._waiting.append(command)
-        self._work()
+        if not self.closed:
+            self._waiting.append(lambda: self._obey(command))
+            self.work()
 
     def pause(self) -> None:
         """Send nothing until `resume`."""
@@ -476,9 +477,12 @@ class Session:
     def resume(self) -> None:
         """Go on with what was missed, and with what has come in."""
         self.paused = False
+        # First, for a room that was left may have been entered again, and an `Init` be due.
+        parted, self._parted = self._parted, []
+        self.tell(Batch(parted))
         for key in list(self.rooms):
             self.chat.catch_up(self, self.chat.rooms[key])
-        self._work()
+        self.work()
 
     def close(self, *, clean: bool) -> None:
         """
@@ -486,52 +490,72 @@ class Session:
 
         *clean* if its user meant to leave; otherwise they have the grace time to come back.
         """
+        self.closed = True
+        self._waiting.clear()
+        if self in self.user.sessions:
+            self.chat.lose(self, clean=clean)
+
+    # For the chat.
+
+    def tell(self, batch: Batch) -> None:
+        """Send *batch*, if there is something in it."""
+        if batch.events and not self.closed:
+            self._send(batch)
+
+    def begin(self, batch: Batch) -> None:
+        """Send *batch*, which starts with an `Init`; from now on there is `work` to do."""
+        self._begun = True
+        self.tell(batch)
+
+    def part(self, event: Event) -> None:
+        """Send *event*, with which this session stops reading a room."""
+        if self.paused:
+            self._parted.append(event)
+        else:
+            self.tell(Batch([event]))
+
+    def reply(self, event: Event) -> None:
+        """Send *event* to this session alone, as soon as it can be sent."""
+        if self._begun and not self.paused:
+            self.tell(Batch([event]))
+        elif not self.closed:
+            self._waiting.append(lambda: self.reply(event))
+
+    def answer(self, outcome: Repeated | Refused) -> None:
+        """Tell what has become of something said that nobody else is told of."""
+        if isinstance(outcome, Repeated):
+            self.reply(outcome.message)
+        else:
+            code = outcome.code
+            retry = 1.0 if code == "unavailable" else None
+            self.reply(Error(code, _TROUBLE[code], "talk", outcome.draft.message.nonce, retry))
+
+    def end(self, code: Close, reason: str) -> None:
+        """Have the connection ended; nothing more comes from it or goes to it."""
         if not self.closed:
             self.closed = True
             self._waiting.clear()
-            self.chat.lose(self, clean=clean)
+            self._disconnect(code, reason)
 
-    def begin(self, batch: Batch) -> None:
-        """Send *batch*, which starts with an `Init`, and begin to listen if this is the first."""
-        self.send(batch)
-        if not self._begun:
-            self._begun = True
-            self._work()
+    def work(self) -> None:
+        """Do what waits, as far as it is its turn."""
+        while self._waiting and self._begun and not self.paused:
+            self._waiting.popleft()()
 
-    def reply(self, event: Event) -> None:
-        """Send *event* to this session alone."""
-        if not self.closed:
-            self.send(Batch([event]))
+    def _obey(self, command: Command) -> None:
+        try:
+            self._do(command)
+        except Problem as problem:
+            about = command.event if isinstance(command, Bad) else type(command).__name__.lower()
+            nonce = command.nonce if isinstance(command, Talk) else None
+            retry = problem.retry_after
+            retry = None if retry is None else math.ceil(retry * 1000) / 1000
+            self.reply(Error(problem.code, str(problem), about, nonce, retry))
+            if problem.code != "unavailable" and self._patience.take(self.chat.clock()):
+                self.end(Close.POLICY, "too many errors")
 
-    def refused(self, outcome: Refused) -> None:
-        """Tell why something was not said."""
-        code = outcome.code
-        retry = 1.0 if code == "unavailable" else None
-        self.reply(Error(code, _TROUBLE[code], "talk", outcome.draft.message.nonce, retry))
-
-    def _work(self) -> None:
-        while self._begun and self._waiting and not self.paused:
-            command = self._waiting.popleft()
-            try:
-                self._do(command)
-            except Problem as problem:
-                self._complain(command, problem)
-
-    def _complain(self, command: Command | Problem, problem: Problem) -> None:
-        about = command.event if isinstance(command, Bad) else type(command).__name__.lower()
-        if command is problem:
-            about = None
-        nonce = command.nonce if isinstance(command, Talk | Bad) else None
-        retry = problem.retry_after
-        retry = None if retry is None else math.ceil(retry * 1000) / 1000
-        self.reply(Error(problem.code, str(problem), about, nonce, retry))
-        if self._patience.take(self.chat.clock()):
-            self.disconnect(Close.POLICY, "too many errors")
-
-    def _do(self, command: Command | Problem) -> None:
+    def _do(self, command: Command) -> None:
         match command:
-            case Problem():
-                raise command
             case Bad(why):
                 raise Problem("bad_message", why)
             case Ping(data):
@@ -603,6 +627,12 @@ class Session:
     def _spend(self, bucket: TokenBucket) -> None:
         if wait := bucket.take(self.chat.clock()):
             raise Problem("rate_limited", "not so fast", wait)
+
+
+def _heard(events: Sequence[Event], session: Session) -> list[Event]:
+    """Return *events* without those that say that the user of *session* is typing."""
+    me = session.user.id
+    return [event for event in events if not (isinstance(event, Typed) and event.id == me)]
 
 
 def rfc3339(seconds: float) -> str:

@@ -84,17 +84,16 @@ class Typing(Struct):
 
 
 class Ping(Struct):
-    """Ask for a `Pong` with the same *data*, a JSON object."""
+    """Ask for a `Pong` with the same *data*, a JSON object without line breaks."""
 
     data: msgspec.Raw
 
 
 class Bad(Struct):
-    """Something that could not be understood, and *why*; *event* and *nonce* where known."""
+    """Something that could not be understood, and *why*; *event* where known."""
 
     why: str
     event: str | None = None
-    nonce: str | None = None
 
 
 Command = Talk | Rename | Join | Exit | History | Typing | Ping | Bad
@@ -133,6 +132,10 @@ class Message(Struct, rename={"sender": "from"}, omit_defaults=True):
     sender: Who
     time: str
     nonce: str | None = None
+
+    def numbered(self, id: int) -> Message:
+        """Return this message with the *id* that its log gives it."""
+        return msgspec.structs.replace(self, id=id)
 
 
 class Limits(Struct, frozen=True):
@@ -188,7 +191,7 @@ class Exited(Struct, frozen=True):
 
 
 class Renamed(Struct, frozen=True, omit_defaults=True):
-    """The user *id* is *name* now, and *was* called otherwise; no *room* when they are in none."""
+    """The user *id* is *name* now, and *was* called otherwise; no *room* for who is in none."""
 
     event: ClassVar[str] = "rename"
     id: int
@@ -295,7 +298,7 @@ def decode(text: bytes) -> Command:
         if envelope.event == "ping":
             name = "ping"
             _objects.decode(envelope.data)
-            return Ping(envelope.data)
+            return Ping(msgspec.Raw(bytes(envelope.data).translate(None, b"\r\n")))
         if envelope.event not in _commands:
             return Bad("there is no such event")
         name = envelope.event

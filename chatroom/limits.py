@@ -29,7 +29,8 @@ class TokenBucket:
         if self._then is not None:
             self._level = min(self._burst, self._level + (now - self._then) * self._rate)
         self._then = now
-        if self._level >= 1:
+        # Not 1: who waits just as long as they were told must not fail by a rounding.
+        if self._level > 0.999:
             self._level -= 1
             return 0.0
         return (1 - self._level) / self._rate

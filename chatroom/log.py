@@ -13,8 +13,6 @@ from collections.abc import Callable, Sequence
 from itertools import count, islice
 from typing import NamedTuple, Protocol
 
-from msgspec.structs import replace
-
 from chatroom.events import Event, Message, Renamed
 
 
@@ -92,7 +90,7 @@ class Log(Protocol):
         """Take *draft*; what becomes of it is told to `listener` later."""
 
     def room(self, room: str) -> Known | None:
-        """Return what is known of *room*, if anything was ever said in it."""
+        """Return what is known of *room*, if anything was said in it. Raises `Unavailable`."""
 
     def since(self, room: str, after: int, limit: int) -> list[Message]:
         """
@@ -109,7 +107,7 @@ class Log(Protocol):
         """
 
     def user(self, id: int) -> str | None:
-        """Return the name of the user *id*, if they ever said something."""
+        """Return the name of the user *id*, if they said something. Raises `Unavailable`."""
 
     def new_user(self) -> int:
         """Return an id that no user of this log ever had."""
@@ -159,12 +157,13 @@ class MemoryLog:
         return Known(kept[0].room, kept[-1].id) if kept else None
 
     def since(self, room: str, after: int, limit: int) -> list[Message]:
-        kept = self._rooms.get(room, ())
-        return list(islice((m for m in kept if m.id > after), limit))
+        start = max(0, after + 1 - self._first(room))
+        return list(islice(self._rooms.get(room, ()), start, start + limit))
 
     def before(self, room: str, before: int, limit: int) -> list[Message]:
         kept = self._rooms.get(room, ())
-        return [m for m in kept if m.id < before][-limit:]
+        stop = min(max(0, before - self._first(room)), len(kept))
+        return list(islice(kept, max(0, stop - limit), stop))
 
     def user(self, id: int) -> str | None:
         return self._users.get(id)
@@ -174,6 +173,10 @@ class MemoryLog:
 
     def check(self, report: Callable[[str | None], None]) -> None:
         self._later(lambda: report(None))
+
+    def _first(self, room: str) -> int:
+        kept = self._rooms.get(room)
+        return kept[0].id if kept else 1
 
     def _turn(self) -> None:
         drafts, self._drafts = self._drafts, []
@@ -190,7 +193,7 @@ class MemoryLog:
             room, original = self._nonces[nonce]
             return repeated(draft, room, original)
         kept = self._rooms.setdefault(draft.room, deque())
-        message = replace(wish, id=kept[-1].id + 1 if kept else 1)
+        message = wish.numbered(kept[-1].id + 1 if kept else 1)
         kept.append(message)
         self._users[wish.sender.id] = wish.sender.name
         if nonce is not None:

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 from chatroom.events import Event, Exited, Joined, Message, Presence, Renamed, Who
-from chatroom.log import Log
+from chatroom.log import Log, Unavailable
 from chatroom.names import Name
 
 NEWEST = 200
@@ -52,10 +52,16 @@ class Cursor:
     stale: bool = False
     new: bool = False
 
+    def lag(self, after: int, stale: bool) -> None:
+        """Miss what comes behind the message *after*; *stale* if that is not messages alone."""
+        if self.live:
+            self.live, self.after = False, after
+        self.stale = self.stale or stale
+
 
 class Room(Generic[S]):
     """
-    A room with its past from *log*; from more than *crowd* users on it is a crowd.
+    A room with its past from *log*; with more than *crowd* users, at least 1, it is a crowd.
 
     `members` is who is in it as soon as they ask; what readers are shown (`here`, `newest`, `last`)
     changes only by `apply`, in the order of the log. Raises `Unavailable` where the log does.
@@ -130,7 +136,8 @@ class Room(Generic[S]):
         elif isinstance(event, Exited):
             self.here.pop(event.id, None)
             if self.crowded:
-                self._left[event.id] = self._joined.pop(event.id, event.name)
+                self._joined.pop(event.id, None)
+                self._left[event.id] = event.name
                 return None
         elif isinstance(event, Renamed):
             self.here[event.id] = event.name
@@ -176,14 +183,21 @@ class Room(Generic[S]):
         return list(islice(self.newest, max(0, len(self.newest) - BEGIN), None)), False
 
     def since(self, after: int, limit: int) -> list[Message]:
-        """Return the first *limit* shown messages above *after*. Raises `Unavailable`."""
+        """
+        Return the first *limit* shown messages above *after*.
+
+        Raises `Unavailable`, also where the log keeps the first of them no longer.
+        """
         limit = min(limit, self.last - after)
         if limit <= 0:
             return []
         skip = after + 1 - self.newest[0].id
         if skip >= 0:
             return list(islice(self.newest, skip, skip + limit))
-        return self._log.since(self.key, after, limit)
+        found = self._log.since(self.key, after, limit)
+        if not found or found[0].id != after + 1:
+            raise Unavailable("these messages are kept no longer")
+        return found
 
     def before(self, before: int | None, limit: int) -> list[Message]:
         """

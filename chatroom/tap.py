@@ -61,7 +61,7 @@ def _number(least: float, most: float, whole: bool = False) -> Callable[[str], f
 
 
 def _folder(text: str) -> Path:
-    path = Path(text)
+    path = Path(text or PAGE)
     if not (path / "index.html").is_file():
         raise ValueError(f"there is no index.html in {text!r}")
     return path.absolute()
@@ -90,75 +90,49 @@ class Options(usage.Options):
             None,
             "sqlite:chatroom.sqlite",
             "Where what was said is kept: sqlite:PATH, or memory: to keep it only while running.",
-            _store,
         ],
-        ["web", None, None, "A folder with another page than the one that comes along.", _folder],
-        [
-            "ping",
-            None,
-            "25",
-            "Seconds between signs of life asked of a connection; 0 for none.",
-            _number(0, DAY),
-        ],
+        ["web", None, "", "A folder with another page than the one that comes along."],
+        ["ping", None, 25, "Seconds between signs of life asked of a connection; 0 for none."],
         [
             "ping-timeout",
             None,
-            "20",
+            20,
             "Seconds without an answer after which a connection is given up; 0 for never.",
-            _number(0, DAY),
         ],
-        [
-            "max-message",
-            None,
-            "4000",
-            "The most characters of one message.",
-            _number(1, 100_000, whole=True),
-        ],
-        [
-            "max-connections",
-            None,
-            "0",
-            "The most connections to the room; 0 is without limit.",
-            _number(0, MANY, whole=True),
-        ],
-        [
-            "max-per-address",
-            None,
-            "0",
-            "The most connections from one address; 0 is without limit.",
-            _number(0, MANY, whole=True),
-        ],
+        ["max-message", None, 4000, "The most characters of one message."],
+        ["max-connections", None, 0, "The most connections to the room; 0 is without limit."],
+        ["max-per-address", None, 0, "The most connections from one address; 0 is without limit."],
         [
             "talk-rate",
             None,
-            "5",
+            5,
             "How many messages a second a user may send for long; 0 is without limit.",
-            _number(0, MANY),
         ],
-        [
-            "talk-burst",
-            None,
-            "20",
-            "How many messages a user may send at once.",
-            _number(1, MANY, whole=True),
-        ],
+        ["talk-burst", None, 20, "How many messages a user may send at once."],
         [
             "grace",
             None,
-            "10",
+            10,
             "Seconds that someone cut off has to come back before the others see them leave.",
-            _number(0, DAY),
         ],
     ]
+    _values: ClassVar[dict[str, Callable[[str], object]]] = {
+        "store": _store,
+        "web": _folder,
+        "ping": _number(0, DAY),
+        "ping-timeout": _number(0, DAY),
+        "max-message": _number(1, 100_000, whole=True),
+        "max-connections": _number(0, MANY, whole=True),
+        "max-per-address": _number(0, MANY, whole=True),
+        "talk-rate": _number(0, MANY),
+        "talk-burst": _number(1, MANY, whole=True),
+        "grace": _number(0, DAY),
+    }
 
     def __init__(self) -> None:
         super().__init__()
         self["listen"] = []
         self["origin"] = []
-        # Only what comes from the command line is coerced.
-        for name, _, default, _, coerced in self.optParameters:
-            if default is not None:
-                self[name] = coerced(default)
 
     def opt_listen(self, description: str) -> None:
         """
@@ -169,7 +143,9 @@ class Options(usage.Options):
         try:
             endpoints.serverFromString(reactor, description)
         except Exception as error:
-            raise usage.UsageError(f"cannot listen on {description!r}: {error}") from error
+            raise usage.UsageError(
+                f"--listen: cannot listen on {description!r}: {error}"
+            ) from error
         self["listen"].append(description)
 
     def opt_origin(self, origin: str) -> None:
@@ -178,12 +154,18 @@ class Options(usage.Options):
         than once. Pages of the host that they connect to always may.
         """
         if not re.fullmatch(r"\*|null|https?://[^/\s]+/?", origin):
-            raise usage.UsageError(f"{origin!r} is not an origin like https://chat.example")
+            raise usage.UsageError(
+                f"--origin: {origin!r} is not an origin like https://chat.example"
+            )
         self["origin"].append(origin)
 
     def postOptions(self) -> None:
         self["listen"] = self["listen"] or ["tcp:8080"]
-        self["web"] = self["web"] or PAGE
+        for name, value in self._values.items():
+            try:
+                self[name] = value(str(self[name]))
+            except ValueError as error:
+                raise usage.UsageError(f"--{name}: {error}") from None
 
 
 class ChatService(service.Service):

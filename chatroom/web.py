@@ -40,6 +40,8 @@ HEAD = 10.0
 """In so many seconds a request must have come in."""
 IN_MEMORY = 2**20
 """Files up to so many bytes are kept in memory once they were asked for."""
+RETRY = 30
+"""After so many seconds somebody who found no place may try again."""
 SPARE = 64
 """So many file descriptors are kept free of WebSocket connections, and half as many of any."""
 
@@ -179,9 +181,11 @@ class Upgrade(Resource):
             return answer(request, 426, "this is for WebSocket clients")
         if not self.allowed(request):
             return answer(request, 403, "pages from there may not connect here")
-        refusal = self.refused(request)
-        if refusal is not None:
-            return answer(request, *refusal)
+        if (refusal := self.refused(request)) is not None:
+            status, words = refusal
+            if status in (429, 503):
+                request.setHeader("Retry-After", str(RETRY))
+            return answer(request, status, words)
         taken_over: int = self._resource.render(request)
         return taken_over
 
@@ -206,7 +210,6 @@ class Upgrade(Resource):
     def refused(self, request: server.Request) -> tuple[int, str] | None:
         """Return the status and the words with which this request is refused, if it is."""
         if descriptors_left(request.channel.transport) < SPARE:
-            request.setHeader("Retry-After", "30")
             return 503, "the server is full"
         return None
 
@@ -230,11 +233,9 @@ class Door(Upgrade):
             except BadName as error:
                 return 400, str(error)
         if 0 < self._connections <= self.factory.countConnections:
-            request.setHeader("Retry-After", "30")
             return 503, "the room is full"
         who = address(request.getClientAddress(), request.getHeader("x-forwarded-for"))
         if 0 < self._per_address <= self.factory.addresses[who]:
-            request.setHeader("Retry-After", "30")
             return 429, "too many connections from your address"
         return super().refused(request)
 

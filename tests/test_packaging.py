@@ -1,0 +1,80 @@
+"""What is installed: the plugin and the page, from a wheel and from an editable install."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parent.parent
+TWISTD = "from twisted.scripts.twistd import run; run()"
+PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, for building leaves things behind."""
+    copy = tmp_path_factory.mktemp("packaging") / "source"
+    leave = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__", "node_modules")
+    shutil.copytree(TOP, copy, symlinks=True, ignore=leave)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path) -> Path:
+    run(*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", "..", ".", cwd=source)
+    (built,) = source.parent.glob("chatroom-*.whl")
+    return built
+
+
+def environment(folder: Path) -> Path:
+    """Make an environment in *folder* that sees the libraries of this one, but not chatroom."""
+    venv.create(folder, symlinks=True)
+    python = folder / "bin" / "python"
+    site = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder)
+    # The .pth files of a folder that is named in a .pth file are not read, so that an editable
+    # chatroom there stays out.
+    (Path(site.strip()) / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python
+
+
+def lists_the_plugin(python: Path, elsewhere: Path) -> None:
+    """Check that from another folder ``twistd --help`` knows of it, and that it has its page."""
+    assert "A chat room over WebSocket." in run(python, "-c", TWISTD, "--help", cwd=elsewhere)
+    where = run(python, "-c", "import chatroom.tap as t; print(t.PAGE)", cwd=elsewhere)
+    assert (Path(where.strip()) / "index.html").is_file()
+
+
+def test_what_is_in_the_wheel(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    page = {f"chatroom/web/{path.name}" for path in (TOP / "web").iterdir()}
+    code = {f"chatroom/{path.name}" for path in (TOP / "chatroom").glob("*.py")}
+    assert page | code | {"twisted/plugins/chatroom_plugin.py"} <= names
+    # Such a file would overwrite Twisted's own.
+    assert not {name for name in names if name.startswith("twisted/") and "__init__" in name}
+    assert not {name for name in names if name.startswith(("tests/", "build/"))}
+
+
+def test_installed_from_a_wheel(wheel: Path, tmp_path: Path) -> None:
+    python = environment(tmp_path / "venv")
+    run(*PIP, "--python", python, "install", "--no-deps", wheel, cwd=tmp_path)
+    lists_the_plugin(python, tmp_path)
+
+
+def test_installed_editable(source: Path, tmp_path: Path) -> None:
+    python = environment(tmp_path / "venv")
+    no = ("--no-deps", "--no-build-isolation")
+    run(*PIP, "--python", python, "install", *no, "-e", source, cwd=tmp_path)
+    lists_the_plugin(python, tmp_path)

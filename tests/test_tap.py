@@ -1,0 +1,262 @@
+"""``twistd chatroom``: its options, and the real process from start to stop."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import socket
+import sqlite3
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.python.usage import UsageError
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect, unix_connect
+
+from chatroom.tap import PAGE, Options, address
+from chatroom.web import IN_MEMORY
+from tests.daemon import TWISTD, Daemon, until
+
+
+def parsed(*arguments: str) -> Options:
+    options = Options()
+    options.parseOptions(list(arguments))
+    return options
+
+
+def test_defaults() -> None:
+    assert dict(parsed()) == {
+        "listen": ["tcp:8080"],
+        "store": Path("chatroom.sqlite"),
+        "web": PAGE,
+        "echo": 0,
+        "origin": [],
+        "ping": 25.0,
+        "ping-timeout": 20.0,
+        "max-message": 4000,
+        "max-connections": 0,
+        "max-per-address": 0,
+        "talk-rate": 5.0,
+        "talk-burst": 20,
+        "grace": 10.0,
+    }
+
+
+def test_options() -> None:
+    options = parsed(
+        *("--listen", "tcp:1", "--listen", "unix:x", "--store", "memory:", "--echo"),
+        *("--origin", "https://a.example", "--origin", "*", "--grace", "0.5", "--web", str(PAGE)),
+    )
+    assert options["listen"] == ["tcp:1", "unix:x"]
+    assert options["store"] is None
+    assert options["echo"] == 1
+    assert options["origin"] == ["https://a.example", "*"]
+    assert options["grace"] == 0.5
+    assert options["web"] == PAGE
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("listen", "nonsense", "cannot listen on 'nonsense'"),
+        ("listen", "tcp:x", "cannot listen on 'tcp:x'"),
+        ("listen", "nonsense:1", "cannot listen on 'nonsense:1'"),
+        ("store", "x.sqlite", "neither sqlite:PATH nor memory:"),
+        ("store", "sqlite:", "neither"),
+        ("store", "memory:x", "neither"),
+        ("web", "/nowhere", "no index.html in '/nowhere'"),
+        ("origin", "chat.example", "not an origin like https://chat.example"),
+        ("origin", "https://a.example/page", "not an origin"),
+        ("ping", "often", "'often' is not a number"),
+        ("ping", "-1", "-1 is not from 0 to 86400"),
+        ("ping-timeout", "nan", "nan is not from"),
+        ("max-message", "1.5", "'1.5' is not a whole number"),
+        ("max-message", "0", "0 is not from 1 to 100000"),
+        ("max-connections", "-1", "not from 0"),
+        ("max-per-address", "x", "not a whole number"),
+        ("talk-rate", "inf", "inf is not from 0"),
+        ("talk-burst", "0", "0 is not from 1"),
+        ("grace", "1e9", "not from 0"),
+    ],
+)
+def test_bad_values(option: str, value: str, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parsed(f"--{option}={value}")
+    assert f"--{option}" in str(caught.value)
+    assert says in str(caught.value)
+
+
+def test_where_to_open_it() -> None:
+    for description, host, url in (
+        ("tcp:80", IPv4Address("TCP", "0.0.0.0", 80), "http://localhost:80/"),
+        ("tcp:0", IPv4Address("TCP", "127.0.0.1", 81), "http://127.0.0.1:81/"),
+        ("ssl:443", IPv4Address("TCP", "0.0.0.0", 443), "https://localhost:443/"),
+        ("tcp6:80", IPv6Address("TCP", "::", 80), "http://localhost:80/"),
+        ("tcp6:80", IPv6Address("TCP", "::1", 80), "http://[::1]:80/"),
+        ("unix:/run/chat", UNIXAddress(b"/run/chat"), "unix:/run/chat"),
+    ):
+        assert address(description, host) == url
+
+
+def refused(folder: Path, *options: str) -> str:
+    """Return what a daemon prints that does not start; its one line that matters."""
+    done = subprocess.run(
+        [TWISTD, "-n", "--pidfile=", "chatroom", *options],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, said
+    assert "Traceback" not in said
+    (line,) = [line for line in said.splitlines() if "chatroom: " in line]
+    return line
+
+
+def test_bad_option_of_the_command(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [TWISTD, "-n", "chatroom", "--grace", "x"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].endswith("--grace: 'x' is not a number")
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_busy_port(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        listen = f"tcp:{busy.getsockname()[1]}:interface=127.0.0.1"
+        line = refused(tmp_path, "--listen", listen)
+    assert f"cannot listen on {listen}" in line
+    assert "Address already in use" in line
+
+
+def test_stores_that_will_not_do(tmp_path: Path) -> None:
+    def line(store: str) -> str:
+        return refused(tmp_path, "--listen", "tcp:0:interface=127.0.0.1", "--store", store)
+
+    (tmp_path / "text").write_text("something else entirely, and long enough to be looked at")
+    assert "is not a store of chatroom" in line("sqlite:text")
+    with sqlite3.connect(tmp_path / "foreign") as foreign:
+        foreign.execute("CREATE TABLE t (x)")
+    foreign.close()
+    assert "of another program" in line("sqlite:foreign")
+    assert "cannot use the store" in line("sqlite:nowhere/x")
+    assert "cannot use the store" in line("sqlite:/proc/x")
+
+
+def test_second_daemon_on_the_same_store(tmp_path: Path) -> None:
+    with Daemon(tmp_path):
+        line = refused(tmp_path, "--listen", "tcp:0:interface=127.0.0.1")
+    assert "chatroom.sqlite is in use by another process" in line
+
+
+def test_one_line_says_where(tmp_path: Path) -> None:
+    with Daemon(tmp_path) as daemon:
+        (line,) = [line for line in daemon.output.splitlines() if "http" in line]
+        assert line.endswith(f"The room is open: {daemon.url}")
+        assert daemon.stop() == 0
+        assert "Traceback" not in daemon.output
+
+
+def test_stops_for_good_and_in_time(tmp_path: Path) -> None:
+    """Whoever reads is told 1012; what was said is kept; who does not read keeps nobody."""
+    daemon = Daemon(tmp_path, "--talk-rate", "0")
+    with daemon, connect(daemon.ws) as client, socket.socket() as stuck:
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stuck.connect(("127.0.0.1", daemon.port))
+        stuck.sendall(
+            b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        client.recv()
+        text = "x" * 4000
+        for _ in range(500):
+            client.send(f'{{"event":"talk","data":{{"message":"{text}"}}}}')
+        begun = time.monotonic()
+        status = daemon.stop()
+        assert time.monotonic() - begun < 5
+        assert status == 0
+        seen = 0
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                seen += '"talk"' in str(client.recv(5))
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+    with sqlite3.connect(tmp_path / "chatroom.sqlite") as store:
+        (kept,) = store.execute("SELECT count(*) FROM messages").fetchone()
+    store.close()
+    assert kept >= seen > 0
+
+
+def test_asked_twice_to_stop(tmp_path: Path) -> None:
+    with Daemon(tmp_path) as daemon:
+        os.kill(daemon.pid, signal.SIGTERM)
+        assert daemon.stop() == 0
+        assert "Traceback" not in daemon.output
+
+
+def test_in_memory_and_in_other_places(tmp_path: Path) -> None:
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "index.html").write_text("mine")
+    (tmp_path / "page" / "film.bin").write_bytes(b"x" * (IN_MEMORY + 1))
+    listen = f"unix:{tmp_path}/socket"
+    options = ("--store", "memory:", "--web", str(tmp_path / "page"), "--listen", listen)
+    with Daemon(tmp_path, *options) as daemon:
+        with unix_connect(f"{tmp_path}/socket", "ws://localhost/ws") as client:
+            assert '"init"' in str(client.recv())
+            client.send('{"event":"talk","data":{"message":"hello"}}')
+            assert '"hello"' in str(client.recv())
+        with urllib.request.urlopen(daemon.url + "film.bin") as answer:
+            assert answer.read() == b"x" * (IN_MEMORY + 1)
+        assert daemon.stop() == 0
+    assert not list(tmp_path.glob("*.sqlite*"))
+
+
+def test_limits_of_descriptors_keep_the_room_alive(tmp_path: Path) -> None:
+    with Daemon(tmp_path) as daemon:
+        with connect(daemon.ws) as client:
+            client.recv()
+            resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (100, 100))
+            crowd = [socket.create_connection(("127.0.0.1", daemon.port)) for _ in range(120)]
+            client.send('{"event":"talk","data":{"message":"still here"}}')
+            while '"still here"' not in str(client.recv(5)):
+                pass
+            for sock in crowd:
+                sock.close()
+        assert "Traceback" not in daemon.output
+
+
+def test_daemon(tmp_path: Path) -> None:
+    listen = "tcp:0:interface=127.0.0.1"
+    subprocess.run([TWISTD, "chatroom", "--listen", listen], cwd=tmp_path, timeout=30, check=True)
+    log, pidfile = tmp_path / "twistd.log", tmp_path / "twistd.pid"
+    until(lambda: log.exists() and "The room is open" in log.read_text(), 10, "a daemon")
+    pid = int(pidfile.read_text())
+    try:
+        again = subprocess.run(
+            [TWISTD, "--pidfile=2", "chatroom", "--listen", listen],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert again.returncode == 1
+        assert re.search("in use by another process", again.stderr + log.read_text())
+        assert "Traceback" not in log.read_text()
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    until(lambda: not pidfile.exists(), 10, "an end")
