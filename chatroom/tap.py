@@ -24,7 +24,7 @@ from chatroom.chat import Chat
 from chatroom.log import Log, MemoryLog
 from chatroom.sqlite import SqliteLog, StoreError
 from chatroom.web import Door, Health, Site, Upgrade, root
-from chatroom.websocket import ChatFactory, EchoFactory
+from chatroom.websocket import ChatFactory, EchoFactory, HardenedFactory
 
 PAGE = Path(__file__).parent / "web"
 TICK = 0.5
@@ -209,10 +209,11 @@ class ChatService(service.Service):
             message=options["max-message"],
         )
         heartbeat = {"ping": options["ping"], "ping_timeout": options["ping-timeout"]}
-        self._factory = ChatFactory(chat, reactor, **heartbeat)
+        factory = ChatFactory(chat, reactor, **heartbeat)
+        self._factories: list[HardenedFactory] = [factory]
         doors: dict[str, Resource] = {
             "ws": Door(
-                self._factory,
+                factory,
                 options["origin"],
                 options["max-connections"],
                 options["max-per-address"],
@@ -220,7 +221,9 @@ class ChatService(service.Service):
             "health": Health(chat),
         }
         if options["echo"]:
-            doors["echo"] = Upgrade(EchoFactory(reactor, **heartbeat), options["origin"])
+            echo = EchoFactory(reactor, **heartbeat)
+            self._factories.append(echo)
+            doors["echo"] = Upgrade(echo, options["origin"])
         self._site.resource = root(options["web"], doors)
         self._ticking = task.LoopingCall(self._tick)
         self._ticking.clock = reactor
@@ -237,7 +240,7 @@ class ChatService(service.Service):
         committed: defer.Deferred[None] = defer.Deferred()
         self._chat.log.check(lambda _: committed.callback(None))
         yield committed
-        yield self._factory.farewell()
+        yield defer.gatherResults([factory.farewell() for factory in self._factories])
         self._ticking.stop()
         if self._store is not None:
             self._store.close()

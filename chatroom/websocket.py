@@ -68,8 +68,8 @@ def harden(
     """
     Set every limit that Autobahn leaves open, in production and under the conformance suite alike.
 
-    *message* is the most bytes of one message that comes in; *ping* and *ping_timeout* are seconds,
-    0 for no heartbeat.
+    *message* is the most bytes of one message that comes in; *ping* and *ping_timeout* are the
+    seconds of the heartbeat, 0 for none.
     """
     factory.setProtocolOptions(
         # One more than the limit: inflating stops at Autobahn's without a word (see `Hardened`).
@@ -80,6 +80,7 @@ def harden(
         openHandshakeTimeout=5,
         autoPingInterval=ping,
         autoPingTimeout=ping_timeout,
+        autoPingRestartOnAnyTraffic=False,
         # Who may connect is decided before Autobahn is asked.
         allowNullOrigin=True,
         webStatus=False,
@@ -116,6 +117,7 @@ class Hardened(WebSocketServerProtocol):
     its connection has failed is dropped.
     """
 
+    factory: HardenedFactory
     transport: Any
     maxMessagePayloadSize: int
     log = Quiet()
@@ -132,6 +134,12 @@ class Hardened(WebSocketServerProtocol):
     def received(self, payload: bytes, binary: bool) -> None:
         """Take a whole message of a size that is allowed."""
         raise NotImplementedError
+
+    def onOpen(self) -> None:
+        self.factory.connections.add(self)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        self.factory.connections.discard(self)
 
     def dataReceived(self, data: bytes) -> None:
         # Autobahn goes on reading, to find the answer to its close frame.
@@ -176,6 +184,7 @@ class ChatProtocol(Hardened):
     factory: ChatFactory
     session: Session | None = None
     address = ""
+    _begun = False
 
     @ours
     def onConnect(self, request: ConnectionRequest) -> str | None:
@@ -186,12 +195,14 @@ class ChatProtocol(Hardened):
 
     @ours
     def onOpen(self) -> None:
-        self.factory.connections.add(self)
+        super().onOpen()
         compress = self._perMessageCompress
         self._encode = deflating(compress.server_max_window_bits) if compress else plain
         # What the HTTP server left registered would be told of our buffer instead of us.
         self.transport.unregisterProducer()
         self.transport.registerProducer(self, True)
+        # Nothing more is read until the room has said something, so that nothing piles up.
+        self.transport.pauseProducing()
         after = self._params.get("after", "")
         try:
             self.session = self.factory.chat.connect(
@@ -213,7 +224,7 @@ class ChatProtocol(Hardened):
 
     @ours
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        self.factory.connections.discard(self)
+        super().onClose(wasClean, code, reason)
         if self.address:
             self.factory.addresses.subtract([self.address])
             self.factory.addresses += Counter()
@@ -225,6 +236,9 @@ class ChatProtocol(Hardened):
     def send(self, batch: Batch) -> None:
         """Write *batch*, encoded once for all connections like this one."""
         if self.state == self.STATE_OPEN:
+            if not self._begun:
+                self._begun = True
+                self.transport.resumeProducing()
             self.transport.write(batch.encoded(self._encode))
 
     def pauseProducing(self) -> None:
@@ -247,25 +261,18 @@ class ChatProtocol(Hardened):
         """Nothing to do: `onClose` is what follows."""
 
 
-class ChatFactory(WebSocketServerFactory):
+class HardenedFactory(WebSocketServerFactory):
     """
-    What all connections to the room share: the *chat*, which tracks users and history.
-
-    *ping* and *ping_timeout* are the heartbeat's seconds.
+    What all connections of one kind share, hardened: see `harden` for *message* and the heartbeat.
     """
 
-    protocol: Any = ChatProtocol
+    protocol: Any
 
     def __init__(
-        self, chat: Chat, reactor: IReactorTime, *, ping: float = 25.0, ping_timeout: float = 20.0
+        self, reactor: IReactorTime, message: int, *, ping: float = 25.0, ping_timeout: float = 20.0
     ) -> None:
         super().__init__(server="chatroom", reactor=reactor)
-        self.chat = chat
-        self.connections: set[ChatProtocol] = set()
-        self.addresses: Counter[str] = Counter()
-        """How many connections each address has."""
-        # JSON may spell a character outside the BMP in twelve bytes.
-        message = max(MESSAGE, 12 * chat.limits.message + 1024)
+        self.connections: set[Hardened] = set()
         harden(self, message=message, ping=ping, ping_timeout=ping_timeout)
 
     def farewell(self) -> Deferred[Any]:
@@ -276,16 +283,26 @@ class ChatFactory(WebSocketServerFactory):
         return DeferredList([connection.is_closed for connection in going])
 
 
-class EchoFactory(WebSocketServerFactory):
+class ChatFactory(HardenedFactory):
+    """Makes the connections to the room; through its *chat* it tracks users and history."""
+
+    protocol = ChatProtocol
+
+    def __init__(self, chat: Chat, reactor: IReactorTime, **heartbeat: float) -> None:
+        # JSON may spell a character outside the BMP in twelve bytes.
+        super().__init__(reactor, max(MESSAGE, 12 * chat.limits.message + 1024), **heartbeat)
+        self.chat = chat
+        self.addresses: Counter[str] = Counter()
+        """How many connections each address has."""
+
+
+class EchoFactory(HardenedFactory):
     """Makes connections that echo, under the same conditions as the room but for the size."""
 
-    protocol: Any = EchoProtocol
+    protocol = EchoProtocol
 
-    def __init__(
-        self, reactor: IReactorTime, *, ping: float = 25.0, ping_timeout: float = 20.0
-    ) -> None:
-        super().__init__(server="chatroom", reactor=reactor)
-        harden(self, message=ECHO, ping=ping, ping_timeout=ping_timeout)
+    def __init__(self, reactor: IReactorTime, **heartbeat: float) -> None:
+        super().__init__(reactor, ECHO, **heartbeat)
 
 
 def address(peer: IAddress, forwarded: str | None) -> str:

@@ -28,14 +28,20 @@ class Conversation(RoomCase):
             b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
+        reading: list[bool] = []
+        peer.server.pauseProducing = lambda: reading.append(False)
+        peer.server.resumeProducing = lambda: reading.append(True)
         while not peer.head:
             self.pumps[0].pump()
         assert peer.events == []
+        # What is sent this early waits in the socket.
+        assert reading[-1] is False
         peer.talk("ping")
         peer.talk("talk", message="hello")
         self.settle()
         assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in peer.head
         assert [name for name, _ in peer.events] == ["init", "pong", "talk"]
+        assert reading[-1] is True
         init, talk = peer.said("init")[0], peer.said("talk")[0]
         assert init["room"] == "lobby"
         assert init["self"]["name"] == "guest-1"
@@ -183,6 +189,8 @@ class Ends(RoomCase):
         self.settle()
         self.settle(26)
         assert not peer.lost
+        # It is a pong that counts.
+        peer.talk("ping")
         self.settle(21)
         assert peer.lost
 
