@@ -109,6 +109,7 @@ class Options(usage.Options):
             "How many messages a second a user may send for long; 0 is without limit.",
         ],
         ["talk-burst", None, 20, "How many messages a user may send at once."],
+        ["crowd", None, 200, "From more users than this on, a room hears of others in summaries."],
         [
             "grace",
             None,
@@ -126,6 +127,7 @@ class Options(usage.Options):
         "max-per-address": _number(0, MANY, whole=True),
         "talk-rate": _number(0, MANY),
         "talk-burst": _number(1, MANY, whole=True),
+        "crowd": _number(1, MANY, whole=True),
         "grace": _number(0, DAY),
     }
 
@@ -206,6 +208,7 @@ class ChatService(service.Service):
             grace=options["grace"],
             rate=options["talk-rate"],
             burst=options["talk-burst"],
+            crowd=options["crowd"],
             message=options["max-message"],
         )
         heartbeat = {"ping": options["ping"], "ping_timeout": options["ping-timeout"]}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory
@@ -175,7 +175,8 @@ class Upgrade(Resource):
         # Autobahn parses all this again, with `str.splitlines` (as in CVE-2026-44546).
         if any(len(line.decode("latin-1").splitlines()) > 1 for line in lines):
             return answer(request, 400, "there is a line break within a header")
-        if "websocket" not in tokens(request, "upgrade"):
+        upgrades = (header(request, "upgrade") or "").lower().split(",")
+        if "websocket" not in [token.strip() for token in upgrades]:
             request.setHeader("Upgrade", "websocket")
             request.setHeader("Connection", "Upgrade")
             return answer(request, 426, "this is for WebSocket clients")
@@ -191,12 +192,12 @@ class Upgrade(Resource):
 
     def allowed(self, request: server.Request) -> bool:
         """Return whether a page that this request comes from may connect, if it is one."""
-        origin = request.getHeader("origin")
+        origin = header(request, "origin")
         if origin is None or "*" in self._origins or origin.lower() in self._origins:
             return True
         try:
             parts = urlsplit(origin)
-            ours = urlsplit(f"{parts.scheme}://{request.getHeader('host')}")
+            ours = urlsplit(f"{parts.scheme}://{header(request, 'host')}")
             default = {"http": 80, "https": 443}.get(parts.scheme)
             return (
                 default is not None
@@ -227,14 +228,16 @@ class Door(Upgrade):
         self._per_address = per_address
 
     def refused(self, request: server.Request) -> tuple[int, str] | None:
-        for wish in request.args.get(b"room", [])[-1:]:
+        # As Autobahn will parse it; Twisted takes a semicolon for a separator too.
+        query = parse_qs(request.uri.partition(b"?")[2].decode("latin-1"))
+        for wish in query.get("room", [])[-1:]:
             try:
-                room_name(wish.decode("utf-8", "replace"))
+                room_name(wish)
             except BadName as error:
                 return 400, str(error)
         if 0 < self._connections <= self.factory.countConnections:
             return 503, "the room is full"
-        who = address(request.getClientAddress(), request.getHeader("x-forwarded-for"))
+        who = address(request.getClientAddress(), header(request, "x-forwarded-for"))
         if 0 < self._per_address <= self.factory.addresses[who]:
             return 429, "too many connections from your address"
         return super().refused(request)
@@ -323,7 +326,7 @@ class Files(Resource):
         body, tag = stored.body, stored.tag
         if stored.zipped is not None:
             request.setHeader("Vary", "Accept-Encoding")
-            if accepts_gzip(request.getHeader("accept-encoding") or ""):
+            if accepts_gzip(header(request, "accept-encoding") or ""):
                 request.setHeader("Content-Encoding", "gzip")
                 body, tag = stored.zipped, f"{tag}-gzip"
         if request.setETag(f'"{tag}"'.encode()) is http.CACHED:
@@ -371,10 +374,14 @@ def answer(request: server.Request, status: int, words: str) -> bytes:
     return f"{words}\n".encode()
 
 
-def tokens(request: server.Request, name: str) -> list[str]:
-    """Return the values in the header *name*, a list with commas (RFC 9110, section 5.6.1)."""
-    values = request.requestHeaders.getRawHeaders(name, [])
-    return [token.strip().lower() for value in values for token in value.split(",")]
+def header(request: server.Request, name: str) -> str | None:
+    """
+    Return the header *name* of *request*, a list with commas if it came more than once.
+
+    Any byte may come in a header (RFC 9110, section 5.5); Twisted's own look-up trusts in UTF-8.
+    """
+    values = request.requestHeaders.getRawHeaders(name.encode())
+    return None if values is None else b",".join(values).decode("latin-1")
 
 
 def accepts_gzip(accept: str) -> bool:

@@ -13,13 +13,16 @@ from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerPr
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatroom.chat import Chat, Session
 from chatroom.events import LOBBY, Batch, Close, Event, decode, encode
 from chatroom.log import Unavailable
+from chatroom.names import BadName
 
 PROTOCOL = "chat.v1"
 """The subprotocol that is selected when offered."""
@@ -33,6 +36,8 @@ WINDOW = 12
 """The base-2 logarithm of the deflate window, both ways (RFC 7692, section 7.1.2)."""
 WORTH = 300
 """From so many bytes on a message is compressed."""
+LINGER = 2.0
+"""How many seconds a peer has to answer a close frame, and then to take what is still to go."""
 REFUSED = 2**20
 """How many bytes may still come in from a peer whose connection has failed."""
 
@@ -76,7 +81,7 @@ def harden(
         maxFramePayloadSize=message + 1,
         maxMessagePayloadSize=message + 1,
         failByDrop=False,
-        closeHandshakeTimeout=2,
+        closeHandshakeTimeout=LINGER,
         openHandshakeTimeout=5,
         autoPingInterval=ping,
         autoPingTimeout=ping_timeout,
@@ -125,6 +130,7 @@ class Hardened(WebSocketServerProtocol):
     tcpNoDelay = True
     _fragments = 0
     _refused = 0
+    _lingering: IDelayedCall | None = None
 
     def end(self, code: Close, reason: str) -> None:
         """End the connection with *code* (`sendClose` refuses all that a server has use for)."""
@@ -140,6 +146,23 @@ class Hardened(WebSocketServerProtocol):
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         self.factory.connections.discard(self)
+
+    def dropConnection(self, abort: bool = False) -> None:
+        """
+        Close the connection once what was written has gone, or after `LINGER` seconds.
+
+        Autobahn throws a close frame away that has not gone when the peer's comes, and waits for
+        ever for a peer that does not read.
+        """
+        abort = abort and not self.wasClean
+        super().dropConnection(abort)
+        if not abort and self._lingering is None:
+            self._lingering = self.factory.reactor.callLater(LINGER, self._closeConnection, True)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._lingering is not None and self._lingering.active():
+            self._lingering.cancel()
+        super().connectionLost(reason)
 
     def dataReceived(self, data: bytes) -> None:
         # Autobahn goes on reading, to find the answer to its close frame.
@@ -215,6 +238,8 @@ class ChatProtocol(Hardened):
             )
         except Unavailable:
             self.end(Close.TRY_AGAIN, "the store cannot be read now")
+        except BadName as error:
+            self.end(Close.POLICY, str(error))
 
     def received(self, payload: bytes, binary: bool) -> None:
         if binary:
@@ -226,8 +251,9 @@ class ChatProtocol(Hardened):
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         super().onClose(wasClean, code, reason)
         if self.address:
-            self.factory.addresses.subtract([self.address])
-            self.factory.addresses += Counter()
+            self.factory.addresses[self.address] -= 1
+            if not self.factory.addresses[self.address]:
+                del self.factory.addresses[self.address]
         if self.session is not None:
             # Who closes without giving a code (1005) means it as much as who gives 1000.
             meant = wasClean and not self.closedByMe and self.remoteCloseCode in (None, 1000)

@@ -25,6 +25,16 @@ from chatroom.websocket import ChatFactory, EchoFactory, frame
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
+class Transport(iosim.FakeTransport):
+    """One that tells whether it was aborted."""
+
+    aborted = False
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+        super().abortConnection()
+
+
 class Peer(Protocol):
     """The far end of a connection to *server*: what was answered, and the frames since."""
 
@@ -160,7 +170,7 @@ class RoomCase(TestCase):
         here = IPv4Address("TCP", "127.0.0.1", 8080)
         there = address or IPv4Address("TCP", "192.0.2.1", 50_000)
         channel = self.site.buildProtocol(there)
-        server = iosim.FakeTransport(channel, True, here, there)
+        server = Transport(channel, True, here, there)
         peer = Peer(server)
         client = iosim.FakeTransport(peer, False, there, here)
         self.pumps.append(iosim.connect(channel, server, peer, client))

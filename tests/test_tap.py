@@ -44,6 +44,7 @@ def test_defaults() -> None:
         "max-per-address": 0,
         "talk-rate": 5.0,
         "talk-burst": 20,
+        "crowd": 200,
         "grace": 10.0,
     }
 
@@ -82,6 +83,7 @@ def test_options() -> None:
         ("max-per-address", "x", "not a whole number"),
         ("talk-rate", "inf", "inf is not from 0"),
         ("talk-burst", "0", "0 is not from 1"),
+        ("crowd", "0", "0 is not from 1"),
         ("grace", "1e9", "not from 0"),
     ],
 )
@@ -148,7 +150,7 @@ def test_stores_that_will_not_do(tmp_path: Path) -> None:
         return refused(tmp_path, "--listen", "tcp:0:interface=127.0.0.1", "--store", store)
 
     (tmp_path / "text").write_text("something else entirely, and long enough to be looked at")
-    assert "is not a store of chatroom" in line("sqlite:text")
+    assert "the store text is no database" in line("sqlite:text")
     with sqlite3.connect(tmp_path / "foreign") as foreign:
         foreign.execute("CREATE TABLE t (x)")
     foreign.close()

@@ -93,6 +93,9 @@ class Served(RoomCase):
             assert answer.status == 404, path
             assert answer.body == b"there is nothing here\n"
 
+    def test_header_that_is_no_utf8(self) -> None:
+        assert self.get("/", "Accept-Encoding: \xff").status == 200
+
     def test_other_methods(self) -> None:
         assert self.get("/", method="POST").status == 405
         assert self.get("/ws", method="POST").status == 405
@@ -228,6 +231,21 @@ class Beginning(RoomCase):
             assert peer.status == 400, repr(breaker)
             assert self.enter(f"/ws?a{breaker}X: y").status == 400, repr(breaker)
         assert self.status(X_Note="ünïcode") == 101
+
+    def test_headers_that_are_no_utf8(self) -> None:
+        near = IPv4Address("TCP", "127.0.0.1", 1)
+        for name, status in (
+            ("Upgrade", 426),
+            ("Origin", 403),
+            ("Host", 101),
+            ("X_Forwarded_For", 101),
+            ("Accept_Encoding", 101),
+        ):
+            assert self.enter(address=near, **{name: "\xff"}).status == status, name
+
+    def test_room_as_autobahn_reads_it(self) -> None:
+        assert self.enter("/ws?room=a;room=b").status == 400
+        assert self.enter("/ws?room=a%20b&room=b").status == 101
 
     def test_without_upgrade(self) -> None:
         peer = self.enter(Upgrade="")

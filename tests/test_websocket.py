@@ -17,6 +17,7 @@ from chatroom import chat as chat_module
 from chatroom.events import Batch, Joined
 from chatroom.log import Unavailable
 from chatroom.tap import reactor
+from chatroom.web import Upgrade
 from chatroom.websocket import ChatProtocol, address, deflating, frame, plain
 from tests.rig import Peer, RoomCase, inflated, masked
 
@@ -96,6 +97,11 @@ class Conversation(RoomCase):
         token = self.enter().said("init")[0]["self"]["token"]
         for after in ("x", "-1", "1e3", "9" * 40, ""):
             assert not self.enter(f"/ws?token={token}&after={after}").said("init")[0]["resumed"]
+
+    def test_room_that_cannot_be(self) -> None:
+        # The site's door would not let it in.
+        self.site.resource.putChild(b"bare", Upgrade(self.factory, []))
+        assert self.enter("/bare?room=a%20b").code == 1008
 
     def test_subprotocols(self) -> None:
         assert self.enter().header("Sec-WebSocket-Protocol") is None
@@ -180,6 +186,35 @@ class Ends(RoomCase):
         assert not peer.lost
         self.settle(2.5)
         assert peer.lost
+
+    def test_bad_close_frames(self) -> None:
+        for payload, code in (
+            (b"\x03\xe7", 1002),
+            (b"\x13\x88", 1002),
+            (b"\x00", 1002),
+            (b"\x03\xe8\xff", 1007),
+        ):
+            peer = self.after(0x88, payload)
+            # Aborting would throw away a close frame that has not gone.
+            assert not peer.server.aborted, payload
+            assert (peer.code, peer.lost) == (code, True), payload
+
+    def test_end_of_ours_is_orderly(self) -> None:
+        peer = self.after(0x82, b"x")
+        peer.close(1003)
+        self.settle()
+        assert (peer.lost, peer.server.aborted) == (True, False)
+
+    def test_who_closes_but_does_not_read_is_gone_in_the_end(self) -> None:
+        ann, bob = self.enter(), self.enter()
+        # A transport with something left to write waits with losing its connection.
+        bob.server.loseConnection = lambda: None
+        bob.close()
+        self.settle(1)
+        assert not bob.lost
+        self.settle(1.5)
+        assert (bob.lost, bob.server.aborted) == (True, True)
+        assert [e["id"] for e in ann.said("exit")] == [2]
 
     def test_without_a_sign_of_life(self) -> None:
         peer = self.enter()
