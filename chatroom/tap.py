@@ -61,7 +61,7 @@ def _number(least: float, most: float, whole: bool = False) -> Callable[[str], f
 
 
 def _folder(text: str) -> Path:
-    path = Path(text or PAGE)
+    path = Path(text)
     if not (path / "index.html").is_file():
         raise ValueError(f"there is no index.html in {text!r}")
     return path.absolute()
@@ -91,7 +91,7 @@ class Options(usage.Options):
             "sqlite:chatroom.sqlite",
             "Where what was said is kept: sqlite:PATH, or memory: to keep it only while running.",
         ],
-        ["web", None, "", "A folder with another page than the one that comes along."],
+        ["web", None, None, "A folder with another page than the one that comes along."],
         ["ping", None, 25, "Seconds between signs of life asked of a connection; 0 for none."],
         [
             "ping-timeout",
@@ -163,6 +163,8 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         self["listen"] = self["listen"] or ["tcp:8080"]
+        if self["web"] is None:
+            self["web"] = PAGE
         for name, value in self._values.items():
             try:
                 self[name] = value(str(self[name]))

@@ -213,7 +213,8 @@ class ChatProtocol(Hardened):
     def onConnect(self, request: ConnectionRequest) -> str | None:
         self._params = {name: values[-1] for name, values in request.params.items()}
         self.address = address(self.transport.getPeer(), request.headers.get("x-forwarded-for"))
-        self.factory.addresses[self.address] += 1
+        if self.address:
+            self.factory.addresses[self.address] += 1
         return PROTOCOL if PROTOCOL in request.protocols else None
 
     @ours
@@ -335,7 +336,8 @@ def address(peer: IAddress, forwarded: str | None) -> str:
     """
     Return whose connection this is, for counting.
 
-    A proxy on this machine is believed in what it adds to the ``X-Forwarded-For`` header.
+    A proxy on this machine is believed in what it adds to the ``X-Forwarded-For`` header. Where
+    nobody can tell, it is the empty string, which is not counted.
     """
     host: str = getattr(peer, "host", "")
     if forwarded and (not host or host == "::1" or host.startswith("127.")):

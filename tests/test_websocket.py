@@ -355,7 +355,7 @@ class Addresses(RoomCase):
         assert address(UNIXAddress(b"/x"), None) == ""
 
     def test_are_counted_and_forgotten(self) -> None:
-        peers = [self.enter(), self.enter()]
+        peers = [self.enter(), self.enter(), self.enter(address=UNIXAddress(b"/x"))]
         assert self.factory.addresses == {"192.0.2.1": 2}
         for peer in peers:
             peer.close()
