@@ -1,0 +1,511 @@
+"""The page in real Chromium, with the real daemon behind it."""
+
+from __future__ import annotations
+
+import re
+import select
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+
+from tests.browser import launch
+from tests.daemon import Daemon
+from tests.parts import program
+
+HERE = Path(__file__).parent
+MARKUP = "<img src=x onerror=alert(1)>"
+
+# What Chromium itself prints when a server cannot be reached.
+LOST = re.compile(r"WebSocket connection to '\S+' failed: |net::ERR_")
+
+
+class Cable:
+    """A way to the port *far* of this machine that can be cut, and mended."""
+
+    def __init__(self, far: int) -> None:
+        self._far = far
+        self._whole = True
+        self._ends: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._near = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._near.getsockname()[1]}/"
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def cut(self) -> None:
+        """End all connections, and every new one at once."""
+        with self._lock:
+            self._whole = False
+            for end in self._ends:
+                with suppress(OSError):  # it has just been ended by its other side
+                    end.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        """Let new connections through."""
+        self._whole = True
+
+    def close(self) -> None:
+        """Cut it for good."""
+        self.cut()
+        self._near.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+
+    def _accept(self) -> None:
+        with self._near:
+            while True:
+                try:
+                    near, _ = self._near.accept()
+                except OSError:  # closed
+                    return
+                carry = threading.Thread(target=self._carry, args=(near,), daemon=True)
+                self._threads.append(carry)
+                carry.start()
+
+    def _carry(self, near: socket.socket) -> None:
+        with near, socket.create_connection(("127.0.0.1", self._far)) as far:
+            with self._lock:
+                if not self._whole:
+                    return
+                self._ends.add(near)
+            # An error is one side that went while the other was still saying something.
+            with suppress(OSError):
+                _carry_on({near: far, far: near})
+            with self._lock:
+                self._ends.remove(near)
+
+
+def _carry_on(ways: dict[socket.socket, socket.socket]) -> None:
+    while True:
+        for source in select.select(list(ways), [], [])[0]:
+            if not (data := source.recv(65536)):
+                return
+            ways[source].sendall(data)
+
+
+class Visitors:
+    """Browsers of people, and everything that those have to complain about."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+        self.complaints: list[str] = []
+        self.loss_expected = False
+        self._contexts: list[BrowserContext] = []
+
+    def context(self) -> BrowserContext:
+        """A browser of somebody who was never here."""
+        context = self.browser.new_context(viewport={"width": 900, "height": 600})
+        context.on("console", self._listen)
+        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+        context.on("dialog", lambda dialog: self.complaints.append(f"a dialog: {dialog.message}"))
+        self._contexts.append(context)
+        return context
+
+    def new(self, url: str, name: str | None = None) -> Page:
+        """Somebody with a browser of their own, who opens *url* and chooses *name*."""
+        page = self.tab(self.context(), url)
+        if name is not None:
+            page.get_by_label("What should people call you?").fill(name)
+            page.get_by_role("button", name="Use this name").click()
+            expect(page.locator("#self-name")).to_have_text(name)
+        return page
+
+    def tab(self, context: BrowserContext, url: str) -> Page:
+        """A further tab of the same browser."""
+        page = context.new_page()
+        page.goto(url)
+        expect(page.locator("#self")).to_be_visible()
+        return page
+
+    def leave(self) -> None:
+        """Close all, and fail if there was a complaint."""
+        for context in self._contexts:
+            context.close()
+        assert self.complaints == []
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        if message.type not in ("error", "warning"):
+            return
+        if not (self.loss_expected and LOST.search(message.text)):
+            self.complaints.append(message.text)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launch() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visitors(browser: Browser) -> Iterator[Visitors]:
+    visitors = Visitors(browser)
+    yield visitors
+    visitors.leave()
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with Daemon(tmp_path_factory.mktemp("daemon"), "--talk-rate", "0") as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def room(daemon: Daemon, request: pytest.FixtureRequest) -> str:
+    """The address of a room that no other test enters."""
+    return f"{daemon.url}#/{request.node.name}"
+
+
+@pytest.fixture
+def cable(daemon: Daemon) -> Iterator[Cable]:
+    cable = Cable(daemon.port)
+    yield cable
+    cable.close()
+
+
+def say(page: Page, *texts: str) -> None:
+    for text in texts:
+        page.get_by_label("Message", exact=True).fill(text)
+        page.keyboard.press("Enter")
+
+
+def shows(page: Page, *texts: str) -> None:
+    """Wait until exactly *texts* are what was said, as *page* shows it."""
+    expect(page.locator("#messages .text")).to_have_text(list(texts))
+
+
+def told(page: Page) -> list[str]:
+    """What *page* tells between the messages, without the isolates around names."""
+    return [re.sub("[\u2068\u2069]", "", note) for note in page.locator(".note").all_inner_texts()]
+
+
+def begin_history(page: Page, count: int) -> None:
+    """Say *count* messages in the page's room, over a connection of its own."""
+    page.evaluate(
+        """async ([count, room]) => {
+          const socket = new WebSocket(`ws://${location.host}/ws?room=${room}`);
+          await new Promise((done) => (socket.onmessage = done));
+          for (let n = 1; n <= count; n++) {
+            socket.send(JSON.stringify({ event: "talk", data: { room, message: `number ${n}` } }));
+          }
+          await new Promise((done) => {
+            socket.onmessage = ({ data }) => {
+              if (JSON.parse(data).data.message === `number ${count}`) done();
+            };
+          });
+          socket.close(1000);
+        }""",
+        [count, page.url.rpartition("/")[2]],
+    )
+
+
+def test_modules_that_need_no_page() -> None:
+    node = program("node", "install Node.js 20.19 or newer")
+    tests = sorted(str(path) for path in (HERE / "web").glob("*.test.mjs"))
+    command = [node, "--test", "--test-reporter=tap", *tests]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "# fail 0" in run.stdout and "# pass 0" not in run.stdout
+
+
+def test_two_people_talk(room: str, visitors: Visitors) -> None:
+    ada, bo = visitors.new(room, "Ada"), visitors.new(room, "Bo")
+    say(ada, "Hello!", "Anybody here?")
+    shows(bo, "Hello!", "Anybody here?")
+    bo.get_by_label("Message", exact=True).press_sequentially("Me")
+    expect(ada.locator("#typing")).to_contain_text("typing")
+    bo.keyboard.press("Shift+Enter")
+    bo.keyboard.type("and tea")
+    bo.keyboard.press("Enter")
+    for page in (ada, bo):
+        shows(page, "Hello!", "Anybody here?", "Me\nand tea")
+        expect(page.locator("#messages .name")).to_have_text(["Ada", "Ada", "Bo"])
+        expect(page.locator(".message.follows")).to_have_count(1)
+        expect(page.get_by_role("heading", name="2 people here")).to_be_visible()
+        expect(page.locator("#unsaid li")).to_have_count(0)
+    expect(ada.locator("#typing")).to_have_text("")
+    expect(ada.locator("#users .name")).to_have_text(["Ada", "Bo"])
+    expect(bo.locator("#users .name")).to_have_text(["Bo", "Ada"])
+    bo.evaluate("() => { location.hash = '#/elsewhere'; }")
+    expect(bo.get_by_role("heading", name="elsewhere")).to_be_visible()
+    shows(bo)
+    expect(ada.get_by_role("heading", name="1 person here")).to_be_visible()
+    assert told(ada)[-1] == "Bo left"
+
+
+def test_a_guest_talks_without_a_name(room: str, visitors: Visitors) -> None:
+    guest = visitors.new(room)
+    expect(guest.get_by_label("Message", exact=True)).to_be_focused()
+    guest.keyboard.type("Hi")
+    guest.keyboard.press("Enter")
+    shows(guest, "Hi")
+    expect(guest.locator("#naming")).to_be_hidden()
+
+
+def test_a_rename_is_seen(room: str, visitors: Visitors) -> None:
+    cleo, dan = visitors.new(room, "Cleo"), visitors.new(room, "Dan")
+    say(dan, "Hello")
+    shows(cleo, "Hello")
+    dan.get_by_role("button", name="change your name").click()
+    name = dan.get_by_label("What should people call you?")
+    name.fill("Cleo")
+    name.press("Enter")
+    expect(dan.locator("#name-problem")).to_have_text("Somebody else has this name.")
+    name.fill("Daniel")
+    name.press("Enter")
+    expect(dan.locator("#naming")).to_be_hidden()
+    expect(dan.get_by_label("Message", exact=True)).to_be_focused()
+    expect(cleo.locator("#users .name")).to_have_text(["Cleo", "Daniel"])
+    assert told(cleo)[-1] == "Dan is now Daniel"
+    say(dan, "It's me")
+    expect(cleo.locator("#messages .name")).to_have_text(["Dan", "Daniel"])
+
+
+def test_markup_stays_text(room: str, visitors: Visitors) -> None:
+    eve, fay = visitors.new(room, MARKUP), visitors.new(room, "Fay")
+    asked: list[str] = []
+    for page in (eve, fay):
+        page.on("request", lambda request: asked.append(request.url))
+    texts = [MARKUP, "<script>alert(2)</script>", "<b>&amp;</b>", "javascript:alert(3)"]
+    say(eve, *texts)
+    for page in (eve, fay):
+        shows(page, *texts)
+        expect(page.locator("#messages .name").first).to_have_text(MARKUP)
+        expect(page.locator("#users .name", has_text="onerror")).to_have_text(MARKUP)
+        expect(page.locator("img, script:not([src]), #messages b, #messages a")).to_have_count(0)
+    eve.get_by_role("button", name="change your name").click()
+    eve.get_by_label("What should people call you?").fill("<i>" + MARKUP)
+    eve.keyboard.press("Enter")
+    expect(fay.locator("#users .name", has_text="onerror")).to_have_text("<i>" + MARKUP)
+    assert told(fay)[-1] == f"{MARKUP} is now <i>{MARKUP}"
+    assert asked == []
+
+
+def test_offline_and_back(room: str, visitors: Visitors) -> None:
+    visitors.loss_expected = True
+    gil, hana = visitors.new(room, "Gil"), visitors.new(room, "Hana")
+    say(gil, "before")
+    shows(hana, "before")
+    hana.context.set_offline(True)
+    expect(hana.locator("#link")).to_contain_text("offline")
+    say(gil, "missed")
+    say(hana, "from the tunnel")
+    shows(gil, "before", "missed")
+    expect(hana.locator("#unsaid .text")).to_have_text(["from the tunnel"])
+    expect(hana.locator("#link")).to_contain_text("Next try in", timeout=10_000)
+    hana.context.set_offline(False)
+    for page in (gil, hana):
+        shows(page, "before", "missed", "from the tunnel")
+        expect(page.locator("#unsaid li")).to_have_count(0)
+    expect(hana.locator("#link")).to_have_text(re.compile(r"^\s*(Try now)?\s*$"))
+
+
+def test_a_cut_is_no_exit_and_loses_nothing(
+    room: str, cable: Cable, visitors: Visitors, daemon: Daemon
+) -> None:
+    visitors.loss_expected = True
+    ivo = visitors.new(room, "Ivo")
+    joan = visitors.new(room.replace(daemon.url, cable.url), "Joan")
+    say(ivo, "one")
+    shows(joan, "one")
+    for round in range(2):
+        before = ivo.locator("#messages .text").all_inner_texts()
+        notes = told(ivo)
+        cable.cut()
+        expect(joan.get_by_role("status").first).to_have_text("Disconnected.")
+        say(ivo, *(f"missed {round}.{n}" for n in range(3)))
+        say(joan, f"wrote {round}.1", f"wrote {round}.2")
+        expect(joan.locator(".fate").first).to_have_text("Sent when you are connected again")
+        cable.mend()
+        joan.evaluate("() => dispatchEvent(new Event('online'))")
+        expected = [*before, *(f"missed {round}.{n}" for n in range(3))]
+        expected += [f"wrote {round}.1", f"wrote {round}.2"]
+        for page in (ivo, joan):
+            shows(page, *expected)
+        assert told(ivo) == notes
+        expect(joan.locator("#link-text")).to_have_text("")
+    expect(joan.locator("#users .name")).to_have_text(["Joan", "Ivo"])
+
+
+def test_the_server_is_killed_and_comes_back(tmp_path: Path, visitors: Visitors) -> None:
+    visitors.loss_expected = True
+    with Daemon(tmp_path, "--talk-rate", "0") as daemon:
+        kim, lea = visitors.new(daemon.url, "Kim"), visitors.new(daemon.url, "Lea")
+        said = []
+        for round in range(2):
+            said += [f"{round}.before", f"{round}.under way", f"{round}.between"]
+            say(kim, f"{round}.before")
+            shows(lea, *said[:-2])
+            say(kim, f"{round}.under way")
+            daemon.kill()
+            say(kim, f"{round}.between")
+            for page in (kim, lea):
+                expect(page.locator("#link-text")).to_have_text("Disconnected.")
+            daemon.start()
+            for page in (kim, lea):
+                if round > 0:  # the first time they come back by themselves
+                    page.evaluate("() => dispatchEvent(new Event('online'))")
+                expect(page.locator("#link-text")).to_have_text("", timeout=20_000)
+                shows(page, *said)
+        for page in (kim, lea):
+            page.reload()
+            shows(page, *said)
+        expect(kim.locator("#self-name")).to_have_text("Kim")
+        expect(kim.locator("#users .name")).to_have_text(["Kim", "Lea"])
+
+
+def test_the_server_says_goodbye(tmp_path: Path, visitors: Visitors) -> None:
+    visitors.loss_expected = True
+    with Daemon(tmp_path) as daemon:
+        mia = visitors.new(daemon.url, "Mia")
+        daemon.stop()
+        expect(mia.locator("#link")).to_contain_text("Disconnected")
+        expect(mia.locator("#link-detail")).to_contain_text("Next try in")
+        daemon.start()
+        mia.get_by_role("button", name="Try now").click()
+        expect(mia.locator("#link-text")).to_have_text("")
+
+
+def test_all_of_history_is_there_when_scrolled_back(room: str, visitors: Visitors) -> None:
+    count = 470
+    begin_history(visitors.new(room), count)
+    reader = visitors.new(room)
+    numbers = reader.locator("#messages .text")
+    expect(numbers.last).to_have_text(f"number {count}")
+    expect(numbers.last).to_be_in_viewport()
+    assert numbers.count() < count
+
+    # What the reader looks at stays where it is while older messages come above it.
+    loaded = numbers.count()
+    row, place = reader.evaluate(
+        """() => {
+          document.querySelector("#log").scrollTop = 150;
+          const rows = [...document.querySelectorAll("#messages .message")];
+          const row = rows.find((row) => row.getBoundingClientRect().top > 200);
+          return [row.dataset.id, row.getBoundingClientRect().top];
+        }"""
+    )
+    expect(numbers).not_to_have_count(loaded)
+    box = reader.locator(f"[data-id='{row}']").bounding_box()
+    assert box is not None and abs(box["y"] - place) < 1
+
+    reader.mouse.move(300, 300)
+    begin = reader.get_by_text("This is where the room begins.")
+    for _ in range(60):
+        if begin.is_visible():
+            break
+        reader.mouse.wheel(0, -3000)
+        reader.evaluate("() => new Promise(requestAnimationFrame)")
+    expect(begin).to_be_visible()
+    assert numbers.all_inner_texts() == [f"number {n}" for n in range(1, count + 1)]
+    # Nothing of it was read out: it is not new.
+    expect(reader.locator("#announcer")).to_have_text("")
+    # One speaker all the time: a head is only where a day begins, not where a page of history did.
+    heads = reader.locator(".message:not(.follows)").count()
+    assert heads == reader.locator(".day:not(:empty)").count()
+
+
+def test_news_are_read_out_and_do_not_move_who_reads_history(room: str, visitors: Visitors) -> None:
+    writer = visitors.new(room, "Nora")
+    begin_history(writer, 60)
+    reader = visitors.new(room, "Otto")
+    expect(reader.locator("#messages .text").last).to_have_text("number 60")
+    reader.evaluate("() => { document.querySelector('#log').scrollTop = 0; }")
+    expect(reader.get_by_text("This is where the room begins.")).to_be_visible()
+    reader.evaluate("() => { document.querySelector('#log').scrollTop = 300; }")
+    jump = reader.locator("#newest")
+    expect(jump).to_have_text("Newest messages")
+    say(writer, "News!")
+    expect(jump).to_have_text("1 new message")
+    expect(reader.locator("#announcer")).to_have_text("Nora: News!")
+    assert reader.evaluate("() => document.querySelector('#log').scrollTop") == 300
+    jump.click()
+    expect(reader.get_by_text("News!", exact=True)).to_be_in_viewport()
+    expect(jump).to_be_hidden()
+    say(writer, "More!")
+    expect(reader.get_by_text("More!", exact=True)).to_be_in_viewport()
+
+
+def test_a_reload_is_the_same_user_and_makes_no_noise(room: str, visitors: Visitors) -> None:
+    pia, quin = visitors.new(room, "Pia"), visitors.new(room, "Quin")
+    say(pia, "one")
+    shows(quin, "one")
+    notes = told(quin)
+    for _ in range(3):
+        pia.reload()
+        expect(pia.locator("#self-name")).to_have_text("Pia")
+        expect(pia.locator("#naming")).to_be_hidden()
+        shows(pia, "one")
+    say(pia, "two")
+    shows(quin, "one", "two")
+    assert told(quin) == notes
+    assert quin.locator(".message.follows").count() == 1, "the same user as before"
+
+
+def test_two_tabs_are_one_user(room: str, visitors: Visitors) -> None:
+    rosa, other = visitors.new(room, "Rosa"), visitors.new(room, "Sam")
+    tab = visitors.tab(rosa.context, room)
+    expect(tab.locator("#self-name")).to_have_text("Rosa")
+    say(tab, "from the second")
+    say(rosa, "from the first")
+    for page in (rosa, tab, other):
+        shows(page, "from the second", "from the first")
+        expect(page.get_by_role("heading", name="2 people here")).to_be_visible()
+    tab.get_by_role("button", name="change your name").click()
+    tab.get_by_label("What should people call you?").fill("Rose")
+    tab.keyboard.press("Enter")
+    for page in (rosa, tab):
+        expect(page.locator("#self-name")).to_have_text("Rose")
+    tab.close()
+    rosa.reload()
+    expect(rosa.locator("#self-name")).to_have_text("Rose")
+    expect(other.get_by_role("heading", name="2 people here")).to_be_visible()
+
+
+def test_two_first_tabs_at_once_are_one_user(room: str, visitors: Visitors) -> None:
+    watcher = visitors.new(room, "Tess")
+    context = visitors.context()
+    first, second = context.new_page(), context.new_page()
+    for page in (first, second):
+        page.goto(room, wait_until="commit")
+    for page in (first, second):
+        expect(page.locator("#self")).to_be_visible()
+    expect(watcher.get_by_role("heading", name="2 people here")).to_be_visible()
+    say(first, "one")
+    say(second, "two")
+    expect(watcher.locator("#messages .text")).to_have_count(2)
+    assert len(set(watcher.locator("#messages .name").all_inner_texts())) == 1
+
+
+def test_what_the_server_refuses_is_told(room: str, visitors: Visitors) -> None:
+    uma = visitors.new(room, "Uma")
+    say(uma, "   ")
+    say(uma, "x" * 4001)
+    expect(uma.locator("#text-length")).to_have_text("4001 / 4000")
+    shows(uma)
+    say(uma, "\N{SLIGHTLY SMILING FACE}" * 4000)
+    expect(uma.locator("#messages .text")).to_have_count(1)
+    uma.get_by_role("button", name="change your name").click()
+    uma.get_by_label("What should people call you?").fill("n" * 33)
+    uma.keyboard.press("Enter")
+    expect(uma.locator("#name-problem")).to_contain_text("1 to 32 characters")
+    uma.keyboard.press("Escape")
+    expect(uma.locator("#self-name")).to_have_text("Uma")
+    uma.evaluate("() => { location.hash = '#/no such room'; }")
+    expect(uma.locator("#notice-text")).to_have_text("There can be no room of this name.")
+    expect(uma.get_by_role("heading", name="lobby")).to_be_visible()
+
+
+def test_who_is_too_quick_loses_nothing(tmp_path: Path, visitors: Visitors) -> None:
+    with Daemon(tmp_path, "--talk-rate", "4", "--talk-burst", "2") as daemon:
+        vera = visitors.new(daemon.url)
+        texts = [f"quick {n}" for n in range(8)]
+        say(vera, *texts)
+        expect(vera.locator(".fate").first).to_contain_text("too quick")
+        shows(vera, *texts)
+        expect(vera.locator("#unsaid li")).to_have_count(0)
