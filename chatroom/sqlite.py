@@ -5,9 +5,9 @@ One thread writes. While one commit is under way, what arrives meanwhile forms t
 low load a message waits for nothing, and at high load one ``fsync`` serves many. The reactor's
 thread reads, over a connection of its own, which the writer never blocks (WAL).
 
-Beside the file lies ``FILE.lock``. It keeps a second process out, and tells a restored backup: both
-hold a mark that changes at each start and stop, and a store whose mark or inode is not the expected
-one has ids that cannot be trusted, so that it gets a new epoch.
+Beside the file lies ``FILE.lock``. It keeps a second process out, and tells a restored backup: after
+each commit it is noted there how far the store has come. A store that has not come as far, or is
+another one, has ids that cannot be trusted, so that it gets a new epoch.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ from chatroom.log import (
     repeated,
 )
 
+MAGIC = b"SQLite format 3\0"
+"""How a file of SQLite begins."""
 APPLICATION = 0x63686174
 """What `PRAGMA application_id` says of our files: "chat" in ASCII."""
 
@@ -75,16 +77,21 @@ BATCH_TEXT = 250_000
 BUSY = 1000
 """How many milliseconds a commit waits for a lock that another process holds."""
 BLOCK = 1000
-"""Users' ids are taken from the store by so many, so that a visitor costs no commit."""
-LEAP = 2**32
-"""Surely more users than came between a backup and the day on which it is restored."""
+"""Users' ids are reserved in the store by so many, so that a visitor costs no commit."""
 
 _COLUMNS = "m.id, r.name, m.message, m.type, m.user, m.name, m.time, m.nonce"
 _MESSAGES = f"SELECT {_COLUMNS} FROM messages m JOIN rooms r ON r.number = m.room"
+_FAR = "SELECT ifnull(max(seq), 0), (SELECT value FROM meta WHERE key = 'users') FROM messages"
+_NOTE = 80
+"""How many characters a note of it has: more than its three numbers and the epoch ever are."""
 
 
 class StoreError(Exception):
     """A store that cannot be used; the text says which and why, in one line."""
+
+
+class _Unfit(Exception):
+    """What is wrong with a file, in words that follow its name."""
 
 
 class SqliteLog:
@@ -99,7 +106,8 @@ class SqliteLog:
 
     def __init__(self, path: Path, from_thread: Callable[[Callable[[], None]], object]) -> None:
         self.listener: Callable[[Sequence[Outcome]], None] = ignore
-        self._path = path
+        # SQLite has names of its own for what is no file, and nobody may change the folder.
+        self._path = Path(os.path.realpath(path))
         self._from_thread = from_thread
         self._drafts: list[Draft] = []
         self._busy = False
@@ -110,19 +118,11 @@ class SqliteLog:
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         with contextlib.ExitStack() as undo:
             try:
-                self._lock = _locked(path)
-                undo.callback(os.close, self._lock)
-                # It holds the secret that users' tokens are signed with.
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-                self._writer = _connected(path)
-                undo.callback(self._writer.close)
-                _upgrade(path, self._writer)
-                self._inode = path.stat().st_ino
-                self._open()
-                self._reader = _connected(path)
-                self._reader.execute("PRAGMA query_only = 1")
+                self._open(undo)
+            except _Unfit as error:
+                raise StoreError(f"the store {path} {error}") from error
             except (sqlite3.Error, OSError) as error:
-                raise StoreError(f"cannot use the store {path}: {error}") from error
+                raise StoreError(f"cannot use the store {path}: {_reason(error)}") from error
             undo.pop_all()
         self._thread = threading.Thread(target=self._run, name=f"writer of {path}", daemon=True)
         self._thread.start()
@@ -134,8 +134,8 @@ class SqliteLog:
 
     def room(self, room: str) -> Known | None:
         rows = self._read(
-            "SELECT r.name, max(m.id) FROM rooms r JOIN messages m ON m.room = r.number"
-            " WHERE r.key = ? GROUP BY r.number",
+            "SELECT name, (SELECT max(id) FROM messages WHERE room = number)"
+            " FROM rooms WHERE key = ?",
             room,
         )
         return Known(*rows[0]) if rows else None
@@ -153,14 +153,16 @@ class SqliteLog:
         return rows[0][0] if rows else None
 
     def new_user(self) -> int:
-        id = self._next_user
+        if self._next_user >= self._reserved:
+            # They come faster than the store can be written, or it cannot be.
+            return _drawn()
         self._next_user += 1
-        return id
+        return self._next_user - 1
 
     def check(self, report: Callable[[str | None], None]) -> None:
         def probe() -> None:
-            error = self._attempt(partial(self._set, "mark", self._mark))
-            self._from_thread(partial(report, None if error is None else str(error)))
+            error = self._attempt(partial(self._set, "users", self._reserved))
+            self._from_thread(partial(report, None if error is None else _reason(error)))
 
         self._work.put(probe)
 
@@ -172,42 +174,61 @@ class SqliteLog:
         self._work.put(None)
         self._thread.join()
         # The user that comes next is known for sure only at an orderly end.
-        error = self._attempt(lambda: self._set("users", self._next_user))
-        if error is None:
-            self._renew_mark()
+        self._attempt(partial(self._write, [], self._next_user))
         self._reader.close()
         self._writer.close()
         os.close(self._lock)
 
-    def _open(self) -> None:
+    def _open(self, undo: contextlib.ExitStack) -> None:
+        path = self._path
+        self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        undo.callback(os.close, self._lock)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _Unfit("is in use by another process") from None
+        # It holds the secret that users' tokens are signed with.
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._inode = os.fstat(file).st_ino
+            # What is shorter than a page, SQLite takes for empty.
+            if os.read(file, len(MAGIC)) not in (b"", MAGIC):
+                raise _Unfit("is no database")
+        finally:
+            os.close(file)
+        self._writer = undo.enter_context(contextlib.closing(_connected(path)))
+        _upgrade(self._writer)
+        self._begin()
+        self._reader = undo.enter_context(contextlib.closing(_connected(path)))
+        self._reader.execute("PRAGMA query_only = 1")
+        # Now it has its files open, and goes on reading wherever they are moved.
+        self._reader.execute("SELECT key FROM meta").fetchall()
+
+    def _begin(self) -> None:
         meta = dict(self._writer.execute("SELECT key, value FROM meta"))
-        marks = os.pread(self._lock, 200, 0).decode("ascii", "replace").split()
-        trusted = bool(marks) and marks[0] == str(self._inode) and meta.get("mark") in marks[1:]
+        seq, users = self._writer.execute(_FAR).fetchone()
         self.secret: bytes = meta.get("secret") or secrets.token_bytes(32)
-        self.epoch: str = meta["epoch"] if trusted else secrets.token_hex(8)
-        self._next_user: int = meta.get("users", 1) + (0 if trusted or not meta else LEAP)
+        note = os.pread(self._lock, _NOTE, 0).decode("ascii", "replace").split()
+        known = len(note) == 4 and note[:2] == [str(self._inode), meta.get("epoch")]
+        if known and seq >= int(note[2]):
+            self.epoch: str = meta["epoch"]
+            self._next_user: int = max(users, int(note[3]))
+        else:
+            self.epoch = secrets.token_hex(8)
+            self._next_user = _drawn() if meta else 1
         self._reserved = self._next_user + BLOCK
-        self._mark: str = meta.get("mark", "none")
         self._writer.execute("BEGIN IMMEDIATE")
         self._set("secret", self.secret)
         self._set("epoch", self.epoch)
         self._set("users", self._reserved)
         self._writer.execute("COMMIT")
-        self._renew_mark()
-
-    def _renew_mark(self) -> None:
-        # Between the two writes of the mark either is right, so that a crash there costs nothing.
-        mark = secrets.token_hex(8)
-        self._write_lock(self._mark, mark)
-        with self._writer:
-            self._set("mark", mark)
-        self._mark = mark
-        self._write_lock(mark)
-
-    def _write_lock(self, *marks: str) -> None:
-        text = " ".join([str(self._inode), *marks]).ljust(80) + "\n"
-        os.pwrite(self._lock, text.encode("ascii"), 0)
+        self._note()
         os.fsync(self._lock)
+
+    def _note(self) -> None:
+        seq, users = self._writer.execute(_FAR).fetchone()
+        note = f"{self._inode} {self.epoch} {seq} {users}"
+        os.pwrite(self._lock, note.ljust(_NOTE).encode("ascii"), 0)
 
     def _read(self, query: str, *values: object) -> list[Any]:
         try:
@@ -262,12 +283,16 @@ class SqliteLog:
     def _attempt(self, write: Callable[[], object]) -> Exception | None:
         """Do *write* as one transaction; return what kept it from being durable, if anything."""
         error: Exception | None = None
+        changes = self._writer.total_changes
         try:
             if self._path.stat().st_ino != self._inode:
                 raise FileNotFoundError("the file is another one now")
             self._writer.execute("BEGIN IMMEDIATE")
             write()
             self._writer.execute("COMMIT")
+            # It is durable, noted or not. Without a note, all that may be missed is a restore.
+            with contextlib.suppress(sqlite3.Error, OSError):
+                self._note()
         except Exception as caught:  # noqa: BLE001 (whatever it is, this thread must go on)
             error = caught
             self._last.clear()
@@ -276,13 +301,16 @@ class SqliteLog:
                 self._writer.execute("ROLLBACK")
             if not isinstance(error, sqlite3.Error | OSError):
                 self._log.failure("a bug in writing the store")
-        if (error is not None) != self._failing:
+        # Success with nothing to write does not tell that it can be written again.
+        wrote = self._writer.total_changes > changes
+        if (error is not None) != self._failing and (error is not None or wrote):
             self._failing = error is not None
             # While it fails, nobody is kept waiting for what will most likely fail again.
             self._writer.execute(f"PRAGMA busy_timeout = {0 if self._failing else BUSY}")
             if error is not None:
+                reason = _reason(error)
                 self._log.error(
-                    "cannot write the store {path}: {error}", path=self._path, error=error
+                    "cannot write the store {path}: {reason}", path=self._path, reason=reason
                 )
             else:
                 self._log.info("can write the store {path} again", path=self._path)
@@ -360,44 +388,38 @@ class SqliteLog:
         self._writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
-def _locked(path: Path) -> int:
-    """Return a descriptor of the lock beside *path*, held for this process alone."""
-    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise StoreError(f"the store {path} is in use by another process") from None
-    return lock
-
-
 def _connected(path: Path) -> sqlite3.Connection:
     """Return a connection in autocommit mode, for use in any one thread."""
     return sqlite3.connect(path, timeout=BUSY / 1000, isolation_level=None, check_same_thread=False)
 
 
-def _upgrade(path: Path, db: sqlite3.Connection) -> None:
-    """Bring the store to the newest schema; raises `StoreError` where it is not one of ours."""
-    try:
-        (application,) = db.execute("PRAGMA application_id").fetchone()
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
-            raise StoreError(f"{path} is not a store of chatroom") from error
-        raise
-    if tables and application != APPLICATION:
-        raise StoreError(f"{path} is not a store of chatroom, but of another program")
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Bring the store to the newest schema. Raises `_Unfit` where it is not one of ours."""
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application != APPLICATION and (application or version or tables):
+        raise _Unfit("is of another program")
     if version > len(UPGRADES):
-        raise StoreError(f"the store {path} was written by a newer version of chatroom")
+        raise _Unfit("was written by a newer version of chatroom")
     if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
-        raise StoreError(f"the store {path} is on a file system that SQLite cannot use (WAL)")
+        raise _Unfit("is on a file system that SQLite cannot use (WAL)")
     db.execute("PRAGMA synchronous = FULL")
     for number, upgrade in enumerate(UPGRADES[version:], version + 1):
         db.executescript(
             f"BEGIN IMMEDIATE; {upgrade} PRAGMA application_id = {APPLICATION};"
             f"PRAGMA user_version = {number}; COMMIT;"
         )
+
+
+def _reason(error: Exception) -> str:
+    """Return what *error* says, without the path that the system's errors repeat."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _drawn() -> int:
+    """Return an id that surely nobody has, nor anybody soon counted from it."""
+    return 1 + secrets.randbits(52)
 
 
 def _message(row: Sequence[Any]) -> Message:

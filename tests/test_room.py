@@ -1,0 +1,366 @@
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import pytest
+
+from chatroom import room as room_module
+from chatroom.events import Event, Exited, Joined, Message, Presence, Renamed, Typed, Who
+from chatroom.log import MemoryLog, Say, Unavailable
+from chatroom.names import room_name
+from chatroom.room import BEGIN, NEWEST, RESUME, RESUME_TEXT, Cursor, Room
+
+ANN = Who(1, "Ann")
+
+
+def message(id: int, text: str = "") -> Message:
+    return Message(id, "Dev", text or str(id), "text", ANN, "2026-10-21T07:28:00.000Z")
+
+
+def log_of(*texts: str, keep: int = 10_000) -> MemoryLog:
+    """Return a log in which *texts* were said in the room ``dev``, called "Dev"."""
+    due: deque[Callable[[], None]] = deque()
+    log = MemoryLog(due.append, keep)
+    for text in texts:
+        log.append(Say("dev", message(0, text), None))
+    while due:
+        due.popleft()()
+    return log
+
+
+def room_of(count: int = 0, *, crowd: int = 3, keep: int = 10_000) -> Room[str]:
+    """Return the room ``dev`` in which *count* messages were said, each its own number."""
+    texts = (str(n) for n in range(1, count + 1))
+    return Room(room_name("dev"), log_of(*texts, keep=keep), crowd)
+
+
+def ids(messages: list[Message]) -> list[int]:
+    return [m.id for m in messages]
+
+
+def join(room: Room[str], *users: int) -> list[Event | None]:
+    return [room.apply(Joined(room.name, user, f"u{user}")) for user in users]
+
+
+def leave(room: Room[str], *users: int) -> list[Event | None]:
+    return [room.apply(Exited(room.name, user, room.here[user])) for user in users]
+
+
+# Its beginning.
+
+
+def test_a_new_room() -> None:
+    room: Room[str] = Room(room_name("Dev"), log_of(), 3)
+    assert (room.name, room.key, room.last) == ("Dev", "dev", 0)
+    assert room.begin(None) == ([], False)
+    assert room.before(None, 10) == []
+    assert room.since(0, 10) == []
+    assert room.forgotten
+
+
+def test_a_room_that_the_log_knows() -> None:
+    room: Room[str] = Room(room_name("DEV"), log_of("a", "b"), 3)
+    assert (room.name, room.key, room.last) == ("Dev", "dev", 2)
+    assert [m.message for m in room.newest] == ["a", "b"]
+
+
+def test_only_the_newest_messages_are_at_hand() -> None:
+    room = room_of(NEWEST + 10)
+    assert ids(list(room.newest)) == list(range(11, NEWEST + 11))
+    room.apply(message(NEWEST + 11))
+    assert ids(list(room.newest)) == list(range(12, NEWEST + 12))
+    assert room.last == NEWEST + 11
+
+
+# Who is in.
+
+
+def test_a_user_is_in_by_any_number_of_sessions() -> None:
+    room = room_of()
+    assert room.enter(1, "a") is True
+    assert room.enter(1, "b") is False
+    assert not room.forgotten
+    assert room.leave(1, "a") is False
+    assert room.leave(1, "b") is True
+    assert room.forgotten
+    assert room.enter(1, "c") is True
+
+
+def test_who_is_cut_off_stays_until_their_time_is_over() -> None:
+    room = room_of()
+    room.enter(1, "a")
+    assert room.leave(1, "a", until=10.0) is False
+    assert not room.forgotten
+    assert room.overdue(1, 9.99) is False
+    assert room.overdue(1, 10.0) is True
+    assert room.overdue(1, 11.0) is False
+    assert room.forgotten
+
+
+def test_who_is_back_in_time_is_not_overdue() -> None:
+    room = room_of()
+    room.enter(1, "a")
+    room.leave(1, "a", until=10.0)
+    assert room.enter(1, "b") is False
+    assert room.overdue(1, 10.0) is False
+    room.leave(1, "b", until=15.0)
+    assert room.overdue(1, 10.0) is False
+    assert room.overdue(1, 15.0) is True
+
+
+def test_who_is_in_by_another_session_is_not_overdue() -> None:
+    room = room_of()
+    room.enter(1, "a")
+    room.enter(1, "b")
+    assert room.leave(1, "a", until=10.0) is False
+    assert room.overdue(1, 10.0) is False
+
+
+@pytest.mark.parametrize("kept", ["member", "shown", "reader"])
+def test_a_room_is_not_forgotten_while_anybody_is_in_it(kept: str) -> None:
+    room = room_of()
+    if kept == "member":
+        room.enter(1, "a")
+    elif kept == "shown":
+        join(room, 1)
+    else:
+        room.readers["a"] = Cursor(live=True)
+    assert not room.forgotten
+
+
+# What is shown.
+
+
+def test_what_is_shown_changes_by_events() -> None:
+    room = room_of()
+    assert join(room, 1, 2) == [Joined("dev", 1, "u1"), Joined("dev", 2, "u2")]
+    assert room.users(1) == [Who(1, "u1"), Who(2, "u2")]
+    renamed = Renamed(2, "Bob", "u2", "dev")
+    assert room.apply(renamed) is renamed
+    assert room.users(1) == [Who(1, "u1"), Who(2, "Bob")]
+    assert leave(room, 1) == [Exited("dev", 1, "u1")]
+    assert room.users(2) == [Who(2, "Bob")]
+
+
+def test_a_message_changes_what_is_newest() -> None:
+    room = room_of(1)
+    said = message(2)
+    assert room.apply(said) is said
+    assert (room.last, ids(list(room.newest))) == (2, [1, 2])
+
+
+def test_typing_changes_nothing() -> None:
+    room = room_of()
+    typed = Typed("dev", 1, "u1")
+    assert room.apply(typed) is typed
+    assert room.forgotten
+
+
+def test_entering_alone_shows_nobody() -> None:
+    room = room_of()
+    room.enter(1, "a")
+    assert room.here == {}
+
+
+# Crowds.
+
+
+def test_as_many_as_the_limit_are_no_crowd() -> None:
+    room = room_of(crowd=3)
+    assert None not in join(room, 1, 2, 3)
+    assert not room.crowded
+    assert room.summary(0.0) is None
+
+
+def test_in_a_crowd_nobody_is_told_of_single_moves() -> None:
+    room = room_of(crowd=3)
+    join(room, 1, 2, 3)
+    assert join(room, 4) == [None]
+    assert room.crowded
+    assert leave(room, 1) == [None]
+    assert room.summary(0.0) == Presence("dev", 3, [Who(4, "u4")], [Who(1, "u1")])
+
+
+def test_a_summary_comes_at_most_once_a_second() -> None:
+    room = room_of(crowd=3)
+    join(room, 1, 2, 3, 4)
+    assert room.summary(100.0) == Presence("dev", 4, [Who(4, "u4")], [])
+    join(room, 5)
+    assert room.summary(100.9) is None
+    assert room.summary(101.0) == Presence("dev", 5, [Who(5, "u5")], [])
+    assert room.summary(200.0) is None
+
+
+def test_who_comes_and_goes_between_summaries_has_left() -> None:
+    room = room_of(crowd=3)
+    join(room, 1, 2, 3, 4)
+    leave(room, 4)
+    assert room.summary(0.0) == Presence("dev", 3, [], [Who(4, "u4")])
+
+
+def test_who_goes_and_comes_between_summaries_has_joined() -> None:
+    room = room_of(crowd=3)
+    join(room, 1, 2, 3, 4)
+    room.summary(0.0)
+    leave(room, 4)
+    join(room, 4)
+    assert room.summary(1.0) == Presence("dev", 4, [Who(4, "u4")], [])
+
+
+def test_a_summary_has_the_names_of_now() -> None:
+    room = room_of(crowd=3)
+    join(room, 1, 2, 3, 4)
+    renamed = Renamed(4, "Dan", "u4", "dev")
+    assert room.apply(renamed) is renamed
+    room.apply(Renamed(1, "Ann", "u1", "dev"))
+    leave(room, 1)
+    assert room.summary(0.0) == Presence("dev", 3, [Who(4, "Dan")], [Who(1, "Ann")])
+
+
+def test_the_lists_of_a_summary_are_cut() -> None:
+    room = room_of(crowd=3)
+    join(room, *range(1, 11))
+    summary = room.summary(0.0)
+    assert summary == Presence("dev", 10, [Who(id, f"u{id}") for id in (4, 5, 6)], [])
+
+
+def test_a_crowd_ends_well_below_the_limit() -> None:
+    room = room_of(crowd=4)
+    assert not room.thinned()
+    join(room, 1, 2, 3, 4, 5)
+    assert not room.thinned()
+    leave(room, 1)
+    assert not room.thinned()
+    leave(room, 2)
+    assert room.thinned()
+    assert not room.crowded
+    assert not room.thinned()
+    assert room.summary(0.0) is None
+    assert leave(room, 3) == [Exited("dev", 3, "u3")]
+
+
+def test_a_crowd_that_ends_in_many_ways_is_told_of_none_twice() -> None:
+    room = room_of(crowd=3)
+    join(room, 1, 2, 3, 4)
+    leave(room, 1, 2)
+    assert room.thinned()
+    assert room.summary(0.0) is None
+
+
+def test_users_of_a_crowd_are_a_sample_with_oneself() -> None:
+    room = room_of(crowd=3)
+    join(room, 1, 2, 3, 4, 5)
+    assert room.users(2) == [Who(1, "u1"), Who(2, "u2"), Who(3, "u3")]
+    assert room.users(5) == [Who(1, "u1"), Who(2, "u2"), Who(5, "u5")]
+
+
+def test_users_of_a_crowd_that_could_be_no_smaller() -> None:
+    room = room_of(crowd=1)
+    join(room, 1, 2)
+    assert room.users(1) == [Who(1, "u1")]
+    assert room.users(2) == [Who(2, "u2")]
+
+
+# Where somebody begins.
+
+
+def test_who_begins_afresh_has_the_newest() -> None:
+    assert room_of(3).begin(None) == (list(room_of(3).newest), False)
+    messages, resumed = room_of(BEGIN + 5).begin(None)
+    assert (ids(messages), resumed) == (list(range(6, BEGIN + 6)), False)
+
+
+@pytest.mark.parametrize("after", [0, 1, 299, 300])
+def test_who_goes_on_has_all_since(after: int) -> None:
+    messages, resumed = room_of(300).begin(after)
+    assert (ids(messages), resumed) == (list(range(after + 1, 301)), True)
+
+
+def test_who_was_beyond_the_end_begins_afresh() -> None:
+    messages, resumed = room_of(3).begin(4)
+    assert (ids(messages), resumed) == ([1, 2, 3], False)
+
+
+def test_who_missed_too_many_begins_afresh() -> None:
+    room = room_of(RESUME + 2)
+    assert ids(room.begin(2)[0]) == list(range(3, RESUME + 3))
+    messages, resumed = room.begin(1)
+    assert (len(messages), messages[-1].id, resumed) == (BEGIN, RESUME + 2, False)
+
+
+def test_who_missed_too_much_text_begins_afresh() -> None:
+    half = "x" * (RESUME_TEXT // 2)
+    room: Room[str] = Room(room_name("dev"), log_of("a", half, half, "b"), 3)
+    messages, resumed = room.begin(1)
+    assert (len(messages), resumed) == (4, False)
+    messages, resumed = room.begin(2)
+    assert (ids(messages), resumed) == ([3, 4], True)
+    room = Room(room_name("dev"), log_of("a", half, half), 3)
+    assert room.begin(1)[1] is True
+
+
+def test_what_is_kept_no_longer_cannot_be_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room_module, "NEWEST", 2)
+    room = room_of(9, keep=4)
+    assert ids(room.since(5, 9)) == [6, 7, 8, 9]
+    with pytest.raises(Unavailable):
+        room.begin(4)
+
+
+def test_what_was_deleted_cannot_be_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room_module, "NEWEST", 1)
+    log = log_of("a", "b", "c")
+    room: Room[str] = Room(room_name("dev"), log, 3)
+    monkeypatch.setattr(log, "since", lambda *_: [])
+    with pytest.raises(Unavailable):
+        room.begin(1)
+
+
+# Reading.
+
+
+@pytest.mark.parametrize("count", [3, NEWEST, NEWEST + 50])
+def test_since(count: int) -> None:
+    room = room_of(count)
+    assert ids(room.since(0, 2)) == [1, 2]
+    assert ids(room.since(1, 9999)) == list(range(2, count + 1))
+    assert ids(room.since(count - 1, 5)) == [count]
+    assert room.since(count, 5) == []
+    assert room.since(count + 1, 5) == []
+
+
+def test_since_at_the_edge_of_what_is_at_hand() -> None:
+    room = room_of(NEWEST + 5)
+    for after in range(3, 8):
+        assert ids(room.since(after, 3)) == [after + 1, after + 2, after + 3]
+
+
+def test_before() -> None:
+    room = room_of(7)
+    assert ids(room.before(None, 3)) == [5, 6, 7]
+    assert ids(room.before(7, 3)) == [4, 5, 6]
+    assert ids(room.before(3, 9)) == [1, 2]
+    assert ids(room.before(99, 2)) == [6, 7]
+    assert room.before(1, 3) == []
+
+
+def test_nothing_is_read_that_is_not_shown_yet() -> None:
+    room = room_of(5)
+    room.last = 3
+    assert ids(room.before(None, 9)) == [1, 2, 3]
+    assert ids(room.before(5, 9)) == [1, 2, 3]
+    assert ids(room.since(0, 9)) == [1, 2, 3]
+
+
+# Where a reader is.
+
+
+def test_a_cursor_lags_from_where_it_was() -> None:
+    cursor = Cursor(live=True)
+    cursor.lag(7, stale=False)
+    assert cursor == Cursor(live=False, after=7)
+    cursor.lag(9, stale=True)
+    assert cursor == Cursor(live=False, after=7, stale=True)
+    cursor.lag(9, stale=False)
+    assert cursor == Cursor(live=False, after=7, stale=True)
