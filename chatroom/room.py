@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Generic, TypeVar
 
-from chatroom.events import Event, Exited, Joined, Message, Presence, Renamed, Who
+from chatroom.events import Event, Exited, Joined, Message, Presence, Renamed, Who, encode
 from chatroom.log import Log, Unavailable
 from chatroom.names import Name
 
@@ -18,8 +18,8 @@ BEGIN = 50
 """How many messages someone sees who begins afresh."""
 RESUME = 2000
 """How many messages may have been missed by someone who goes on where they were."""
-RESUME_TEXT = 500_000
-"""How many characters these may have together."""
+ANSWER = 1_000_000
+"""How many bytes of JSON go in one answer: many clients take no more than 1 MiB in a message."""
 
 
 S = TypeVar("S", bound=Hashable)
@@ -178,9 +178,10 @@ class Room(Generic[S]):
         """
         if after is not None and 0 <= self.last - after <= RESUME:
             missed = self.since(after, RESUME)
-            if sum(len(m.message) for m in missed) <= RESUME_TEXT:
+            if len(_fitting(missed)) == len(missed):
                 return missed, True
-        return list(islice(self.newest, max(0, len(self.newest) - BEGIN), None)), False
+        newest = list(islice(self.newest, max(0, len(self.newest) - BEGIN), None))
+        return _fitting(newest), False
 
     def since(self, after: int, limit: int) -> list[Message]:
         """
@@ -201,12 +202,22 @@ class Room(Generic[S]):
 
     def before(self, before: int | None, limit: int) -> list[Message]:
         """
-        Return the last *limit* shown messages below *before*, or of all.
+        Return the last *limit* shown messages below *before*, or of all; fewer if they are long.
 
         Raises `Unavailable`.
         """
         end = self.last + 1 if before is None else min(before, self.last + 1)
-        return self._log.before(self.key, end, limit)
+        return _fitting(self._log.before(self.key, end, limit))
+
+
+def _fitting(messages: list[Message]) -> list[Message]:
+    """Return the last of *messages*, as many as fit in one answer."""
+    left = ANSWER
+    for at in range(len(messages) - 1, -1, -1):
+        left -= len(encode(messages[at]))
+        if left < 0:
+            return messages[at + 1 :]
+    return messages
 
 
 def _who(names: dict[int, str], limit: int) -> list[Who]:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from chatroom import room as room_module
-from chatroom.events import Event, Exited, Joined, Message, Presence, Renamed, Typed, Who
+from chatroom.events import Event, Exited, Joined, Message, Presence, Renamed, Typed, Who, encode
 from chatroom.log import MemoryLog, Say, Unavailable
 from chatroom.names import room_name
-from chatroom.room import BEGIN, NEWEST, RESUME, RESUME_TEXT, Cursor, Room
+from chatroom.room import ANSWER, BEGIN, NEWEST, RESUME, Cursor, Room
 
 ANN = Who(1, "Ann")
 
@@ -289,15 +289,15 @@ def test_who_missed_too_many_begins_afresh() -> None:
     assert (len(messages), messages[-1].id, resumed) == (BEGIN, RESUME + 2, False)
 
 
-def test_who_missed_too_much_text_begins_afresh() -> None:
-    half = "x" * (RESUME_TEXT // 2)
+def test_no_answer_is_too_long_for_common_clients() -> None:
+    # A control character takes six bytes.
+    half = "\x01" * (ANSWER // 12)
     room: Room[str] = Room(room_name("dev"), log_of("a", half, half, "b"), 3)
-    messages, resumed = room.begin(1)
-    assert (len(messages), resumed) == (4, False)
-    messages, resumed = room.begin(2)
-    assert (ids(messages), resumed) == ([3, 4], True)
-    room = Room(room_name("dev"), log_of("a", half, half), 3)
-    assert room.begin(1)[1] is True
+    assert (ids(room.begin(2)[0]), room.begin(2)[1]) == ([3, 4], True)
+    assert (ids(room.begin(1)[0]), room.begin(1)[1]) == ([3, 4], False)
+    assert ids(room.before(None, 200)) == [3, 4]
+    assert ids(room.before(3, 200)) == [1, 2]
+    assert sum(len(encode(message)) for message in room.before(None, 200)) <= ANSWER
 
 
 def test_what_is_kept_no_longer_cannot_be_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
