@@ -225,8 +225,6 @@ class ChatProtocol(Hardened):
         # What the HTTP server left registered would be told of our buffer instead of us.
         self.transport.unregisterProducer()
         self.transport.registerProducer(self, True)
-        # Nothing more is read until the room has said something, so that nothing piles up.
-        self.transport.pauseProducing()
         after = self._params.get("after", "")
         try:
             self.session = self.factory.chat.connect(
@@ -241,6 +239,9 @@ class ChatProtocol(Hardened):
             self.end(Close.TRY_AGAIN, "the store cannot be read now")
         except BadName as error:
             self.end(Close.POLICY, str(error))
+        else:
+            # Nothing more is read until the room has said something, so that nothing piles up.
+            self.transport.pauseProducing()
 
     def received(self, payload: bytes, binary: bool) -> None:
         if binary:
