@@ -93,6 +93,8 @@ class Channel(http.HTTPChannel):
     """A connection on which each request has `HEAD` seconds to come in, however it trickles."""
 
     transport: Any
+    successor: Any = None
+    """The protocol that has taken the connection over."""
     _deadline: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
@@ -109,6 +111,13 @@ class Channel(http.HTTPChannel):
     def allContentReceived(self) -> None:
         self._cancel()
         super().allContentReceived()
+
+    def rawDataReceived(self, data: bytes) -> None:
+        # What came along with the request that was its last.
+        if self.successor is not None:
+            self.successor.dataReceived(data)
+        else:
+            super().rawDataReceived(data)
 
     def timeoutConnection(self) -> None:
         self.transport.loseConnection()
@@ -187,7 +196,10 @@ class Upgrade(Resource):
             if status in (429, 503):
                 request.setHeader("Retry-After", str(RETRY))
             return answer(request, status, words)
+        channel: Any = request.channel
+        transport = channel.transport
         taken_over: int = self._resource.render(request)
+        channel.successor = getattr(transport, "wrappedProtocol", transport.protocol)
         return taken_over
 
     def allowed(self, request: server.Request) -> bool:

@@ -26,6 +26,7 @@ from websockets import ClientConnection, connect
 
 from chatroom import chat, room, websocket
 from chatroom.events import (
+    PAGE,
     Bad,
     Close,
     Command,
@@ -33,6 +34,7 @@ from chatroom.events import (
     Message,
     Ping,
     Pong,
+    Who,
     decode,
     encode,
 )
@@ -134,7 +136,7 @@ def somebody(address: str, /, **options: Any) -> Iterator[Somebody]:
         timely = asyncio.wait_for(coroutine, PATIENT)
         return asyncio.run_coroutine_threadsafe(timely, loop).result()
 
-    connection = connect(address, proxy=None, max_size=None, **options)
+    connection = connect(address, proxy=None, **options)
     try:
         socket = wait(connection.__aenter__())
         try:
@@ -461,6 +463,30 @@ def test_figures_in_the_text_are_right(words: str, value: float) -> None:
     assert float(found) == float(value)
 
 
+def test_nothing_is_longer_than_a_mebibyte(tmp_path: Path) -> None:
+    # A control character takes six bytes in JSON; no other character takes more.
+    longest = "\x01" * int(Options().defaults["max-message"])
+    with Daemon(tmp_path, "--talk-rate", "0") as daemon:
+        # By itself this client takes a mebibyte, and ends the connection when there is more.
+        with somebody(f"{daemon.ws}?room=long") as client:
+            begin = client.get("init")
+            for _ in range(60):
+                client.send("talk", room="long", message=longest)
+            client.get("talk", id=60)
+            client.send("history", room="long", limit=PAGE)
+            page = client.get("history")
+            assert 20 < len(page["messages"]) < 60
+            assert page["more"] and page["messages"][-1]["id"] == 60
+        cursor = f"token={begin['self']['token']}&epoch={begin['epoch']}&after="
+        with somebody(f"{daemon.ws}?room=long&{cursor}40") as client:
+            assert client.get("init")["resumed"]
+        with somebody(f"{daemon.ws}?room=long&{cursor}1") as client:
+            init = client.get("init")
+            assert not init["resumed"] and init["more"] and len(init["messages"]) > 20
+    users = [Who(2**53, "\U0001f600" * 32)] * int(Options().defaults["crowd"])
+    assert len(msgspec.json.encode(users)) + room.ANSWER + 2000 < 2**20
+
+
 # The examples in docs/protocol.md
 
 
@@ -526,6 +552,17 @@ def test_the_page_works(tmp_path: Path) -> None:
     assert complaints == []
 
 
+STUTTER = """
+import { WebSocket } from "ws";
+globalThis.WebSocket = class extends WebSocket {
+  send(text) {
+    super.send(text);
+    super.send(text);
+  }
+};
+"""
+
+
 def test_the_terminal_works(tmp_path: Path) -> None:
     node = program("node", "install Node.js 20 or newer")
     npm = program("npm", "install npm")
@@ -536,7 +573,9 @@ def test_the_terminal_works(tmp_path: Path) -> None:
         missing(f"npm cannot install the package ws ({error}): is there a network?")
     with Daemon(tmp_path / "daemon") as daemon:
         write(tmp_path, f"127.0.0.1:{daemon.port}", "terminal.mjs", "room.mjs")
-        terminal = Program(tmp_path, node, "terminal.mjs")
+        # It stutters, so that what it says is only said once because of its nonce.
+        (tmp_path / "stutter.mjs").write_text(STUTTER)
+        terminal = Program(tmp_path, node, "--import", "./stutter.mjs", "terminal.mjs")
         try:
             talk_through_a_crash(
                 daemon,

@@ -19,7 +19,7 @@ from chatroom.chat import Chat
 from chatroom.log import MemoryLog
 from chatroom.tap import PAGE
 from chatroom.web import HEAD, HEADERS, Health, accepts_gzip, root
-from tests.rig import RoomCase
+from tests.rig import RoomCase, masked
 
 
 class Served(RoomCase):
@@ -231,6 +231,16 @@ class Beginning(RoomCase):
             assert peer.status == 400, repr(breaker)
             assert self.enter(f"/ws?a{breaker}X: y").status == 400, repr(breaker)
         assert self.status(X_Note="ünïcode") == 101
+
+    def test_frames_that_come_with_the_request(self) -> None:
+        peer = self.dial()
+        peer.transport.write(
+            b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            + masked(0x81, b'{"event":"talk","data":{"message":"hello"}}')
+        )
+        self.settle()
+        assert [name for name, _ in peer.events] == ["init", "talk"]
 
     def test_headers_that_are_no_utf8(self) -> None:
         near = IPv4Address("TCP", "127.0.0.1", 1)
