@@ -531,10 +531,40 @@ def talk_through_a_crash(
     assert kept[2]["from"] == client
 
 
-def test_the_page_works(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["hello.mjs", "hello-node.mjs", "hello.py"])
+def test_the_least_clients_are_short(name: str) -> None:
+    assert len([line for line in example(name).splitlines() if line]) <= 15
+
+
+def test_the_least_program_in_python_works(tmp_path: Path) -> None:
+    says_hello(tmp_path, [sys.executable, "hello.py"], "Python 'Hello from Python!'", "Ada 'yes'")
+
+
+def test_the_least_program_in_node_works(tmp_path: Path) -> None:
+    command = [with_ws(tmp_path), "hello-node.mjs"]
+    says_hello(tmp_path, command, 'Node: "Hello from Node.js!"', 'Ada: "yes"')
+
+
+def says_hello(folder: Path, command: list[str], hello: str, answer: str) -> None:
+    """Run an example that says hello, and shows how many are here and what they say."""
+    with Daemon(folder / "daemon") as daemon, somebody(f"{daemon.ws}?name=Ada") as ada:
+        write(folder, f"127.0.0.1:{daemon.port}", command[1])
+        client = Program(folder, *command)
+        try:
+            ada.get("talk", nonce="hello")
+            ada.send("talk", message="yes")
+            client.shows("2 in lobby", hello, answer)
+        finally:
+            client.end()
+
+
+@pytest.mark.parametrize("files", [("hello.mjs",), ("page.mjs", "room.mjs")])
+def test_the_page_works(tmp_path: Path, files: tuple[str, ...]) -> None:
     folder = tmp_path / "page"
     folder.mkdir()
-    write(folder, "", "index.html", "page.mjs", "room.mjs")
+    write(folder, "", "index.html", *files)
+    index = folder / "index.html"
+    index.write_text(index.read_text().replace("page.mjs", files[0]))
     complaints: list[str] = []
     with Daemon(tmp_path / "daemon", "--web", str(folder)) as daemon, launch() as browser:
         page = browser.new_page()
@@ -563,14 +593,20 @@ globalThis.WebSocket = class extends WebSocket {
 """
 
 
-def test_the_terminal_works(tmp_path: Path) -> None:
+def with_ws(folder: Path) -> str:
+    """Return Node.js, with its package ws in *folder*."""
     node = program("node", "install Node.js 20 or newer")
     npm = program("npm", "install npm")
     install = [npm, "install", "--no-audit", "--no-fund", "--prefer-offline", "ws"]
     try:
-        subprocess.run(install, cwd=tmp_path, check=True, capture_output=True, timeout=60)
+        subprocess.run(install, cwd=folder, check=True, capture_output=True, timeout=60)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         missing(f"npm cannot install the package ws ({error}): is there a network?")
+    return node
+
+
+def test_the_terminal_works(tmp_path: Path) -> None:
+    node = with_ws(tmp_path)
     with Daemon(tmp_path / "daemon") as daemon:
         write(tmp_path, f"127.0.0.1:{daemon.port}", "terminal.mjs", "room.mjs")
         # It stutters, so that what it says is only said once because of its nonce.
