@@ -21,7 +21,7 @@ const PATIENCE = 10_000; // ms without an answer to a message after which the co
 
 const memory = new Memory(() => localStorage, new URL(".", location.href).pathname);
 let state = enter();
-let shownToken = null; // the one the present connection was opened with
+let token = null; // shows who we are
 let lastTyping = 0;
 let timer = null;
 let drawing = false;
@@ -49,18 +49,17 @@ function enter(before) {
   const { hash, search } = location;
   const linked = new URLSearchParams(`room=${hash.replace(/^#\/?/, "")}`).get("room");
   const room = linked || new URLSearchParams(search).get("room") || LOBBY;
-  const fresh = known.fresh(ROOM.test(room) ? room : LOBBY, before);
-  return room === LOBBY || ROOM.test(room) ? fresh : { ...fresh, notice: { code: "bad_room" } };
+  if (ROOM.test(room)) return known.fresh(room, before);
+  return { ...known.fresh(LOBBY, before), notice: { code: "bad_room" } };
 }
 
 function address() {
   const url = new URL("ws", location.href);
   url.protocol = url.protocol.replace("http", "ws");
   const { searchParams: query } = url;
-  shownToken = memory.token;
   query.set("room", state.room);
   if (memory.name) query.set("name", memory.name);
-  if (shownToken) query.set("token", shownToken);
+  if (memory.token) query.set("token", memory.token);
   if (state.epoch !== null) {
     query.set("after", known.newest(state));
     query.set("epoch", state.epoch);
@@ -75,28 +74,16 @@ function changed(status) {
 
 function receive(event) {
   const { renaming } = state;
-  if (event.event === "init" && !claim(event.data.self.token)) return;
   update(known.apply(state, event, Date.now()));
-  if (event.event === "init") greet();
+  if (event.event === "init") greet(event.data.self);
   if (renaming && !state.renaming) memory.name = state.self.name;
 }
 
-/**
- * Remember who we are; false when another tab has become somebody else in the meantime, so that
- * this one has to come back as the same.
- */
-function claim(token) {
-  if (token === shownToken) return true;
-  if (memory.token === shownToken) {
-    memory.token = token;
-    return true;
-  }
-  connection.open();
-  return false;
-}
-
-function greet() {
-  if (state.renaming && !state.renaming.problem) connection.send("rename", state.renaming);
+function greet(self) {
+  token = self.token;
+  if (memory.token !== token) memory.token = token;
+  const { renaming } = state;
+  if (renaming && !renaming.problem) connection.send("rename", { name: renaming.name });
   if (!memory.name) naming.invite();
 }
 
@@ -147,9 +134,8 @@ function deliver(entry) {
 }
 
 function soon(act) {
-  if (document.hidden)
-    setTimeout(act); // no frames are drawn there
-  else requestAnimationFrame(act);
+  const later = document.hidden ? setTimeout : requestAnimationFrame; // no frames while hidden
+  later(act);
 }
 
 function draw() {
@@ -173,6 +159,12 @@ addEventListener("offline", () => connection.probe());
 addEventListener("pageshow", ({ persisted }) => persisted && connection.wake());
 document.addEventListener("visibilitychange", () => document.hidden || connection.wake());
 addEventListener("beforeunload", (event) => state.outbox.length && event.preventDefault());
+memory.onToken((other) => {
+  // Another tab was new at the same time: both decide for the token that sorts first.
+  if (!state.online || other === token) return;
+  memory.token = other < token ? other : token;
+  if (other < token) connection.open();
+});
 addEventListener("hashchange", () => {
   state = enter(state);
   connection.open();

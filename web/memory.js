@@ -26,6 +26,13 @@ export class Memory {
     this.#storage.setItem(this.#key("token"), token);
   }
 
+  /** Call `act(token)` when another tab has remembered one. */
+  onToken(act) {
+    addEventListener("storage", ({ key, newValue }) => {
+      if (key === this.#key("token") && newValue !== null) act(newValue);
+    });
+  }
+
   get name() {
     return this.#storage.getItem(this.#key("name"));
   }
