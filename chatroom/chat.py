@@ -13,7 +13,7 @@ import hmac
 import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -53,6 +53,8 @@ from chatroom.room import Cursor, Room
 
 TYPING = 3.0
 """One `typing` of a user in a room is passed on in so many seconds."""
+ROOMS = 100
+"""In so many rooms one connection may be."""
 PATIENCE = 50
 """So many errors of their own making a client has at once, and one more each second."""
 CHUNK = 50
@@ -190,7 +192,7 @@ class Chat:
                     cursor.lag(room.last, stale=True)
                     self.catch_up(session, room)
             elif (summary := room.summary(now)) is not None:
-                self._tell(room, [summary], room.last, {})
+                self._tell(room, [summary], room.last)
 
     def token(self, user: User) -> str:
         """Return what proves to this log that someone is *user*."""
@@ -273,12 +275,12 @@ class Chat:
                 return
             if missed:
                 cursor.after = missed[-1].id
-            cursor.live = cursor.after == room.last
-            if cursor.live and cursor.stale:
-                cursor.stale = False
-                session.tell(Batch([self._init(session, room, missed, resumed=True)]))
-            elif missed:
                 session.tell(Batch(missed))
+                continue
+            cursor.live = True
+            if cursor.stale:
+                cursor.stale = False
+                session.tell(Batch([self._init(session, room, [], resumed=True)]))
 
     def _deliver(self, outcomes: Sequence[Outcome]) -> None:
         rooms: dict[str, list[Said | Pass]] = {}
@@ -331,7 +333,10 @@ class Chat:
                 room.readers[session] = Cursor(not session.paused, after, new=session.paused)
                 if not session.paused:
                     inits[session] = self._begin(session, room, after), len(events)
-        self._tell(room, events, before, inits)
+        if events:
+            self._tell(room, events, before, inits)
+        for session, (init, start) in inits.items():
+            session.begin(Batch([init, *_heard(events[start:], session)]))
         return inits
 
     def _tell(
@@ -339,21 +344,16 @@ class Chat:
         room: Room[Session],
         events: Sequence[Event],
         before: int,
-        inits: Mapping[Session, tuple[Init, int]],
+        others: Container[Session] = (),
     ) -> None:
-        """
-        Send *events* to all readers, who have had the messages up to *before*.
-
-        Those in *inits* begin with that, and with what comes from the given index on.
-        """
+        """Send *events* to all readers, who have had messages up to *before*, but to *others*."""
         batch = Batch(events)
         typing = {event.id for event in events if isinstance(event, Typed)}
         stale = any(not isinstance(event, Message | Typed) for event in events)
         for session, cursor in list(room.readers.items()):
-            if session in inits:
-                init, start = inits[session]
-                session.begin(Batch([init, *_heard(events[start:], session)]))
-            elif session.paused or not cursor.live:
+            if session in others:
+                continue
+            if session.paused or not cursor.live:
                 cursor.lag(before, stale)
             elif session.user.id in typing:
                 session.tell(Batch(_heard(events, session)))
@@ -371,11 +371,10 @@ class Chat:
         self, session: Session, room: Room[Session], messages: list[Message], *, resumed: bool
     ) -> Init:
         user = session.user
-        name = room.here.get(user.id, user.name.shown)
         more = (messages[0].id if messages else room.last + 1) > 1
         return Init(
             room.name,
-            Self(user.id, name, self.token(user)),
+            Self(user.id, room.here[user.id], self.token(user)),
             room.users(user.id),
             len(room.here),
             messages,
@@ -408,7 +407,8 @@ class Chat:
         user.name = name
 
     def _guest(self, user: User) -> str:
-        name = guest = f"guest-{user.id}"
+        # Ids may be long, where they had to be drawn.
+        name = guest = f"guest-{user.id % 100_000}"
         attempt = 1
         while name in self._names:
             attempt += 1
@@ -460,7 +460,11 @@ class Session:
     # For the transport.
 
     def enter(self, room: str, after: int | None = None, epoch: str | None = None) -> None:
-        """Enter the first room; raises `BadName` and `Unavailable`."""
+        """
+        Enter *room*, to go on behind the message *after* of *epoch* if that can be.
+
+        Raises `BadName` and `Unavailable`.
+        """
         self.chat.enter(self, self.chat.open(names.room_name(room)), after, epoch)
         self.known = True
 
@@ -518,7 +522,7 @@ class Session:
         """Send *event* to this session alone, as soon as it can be sent."""
         if self._begun and not self.paused:
             self.tell(Batch([event]))
-        elif not self.closed:
+        else:
             self._waiting.append(lambda: self.reply(event))
 
     def answer(self, outcome: Repeated | Refused) -> None:
@@ -532,10 +536,9 @@ class Session:
 
     def end(self, code: Close, reason: str) -> None:
         """Have the connection ended; nothing more comes from it or goes to it."""
-        if not self.closed:
-            self.closed = True
-            self._waiting.clear()
-            self._disconnect(code, reason)
+        self.closed = True
+        self._waiting.clear()
+        self._disconnect(code, reason)
 
     def work(self) -> None:
         """Do what waits, as far as it is its turn."""
@@ -572,7 +575,7 @@ class Session:
             case Join(wish, after, epoch):
                 self._spend(self.user.moves)
                 self._join(wish, after, epoch)
-            case Exit(wish):
+            case Exit(wish):  # pragma: no branch
                 room = self._in(wish)
                 self._spend(self.user.moves)
                 self.chat.leave(self, room)
@@ -609,6 +612,8 @@ class Session:
 
     def _join(self, wish: str, after: int | None, epoch: str | None) -> None:
         try:
+            if len(self.rooms) >= ROOMS and names.room_name(wish).key not in self.rooms:
+                raise Problem("too_many_rooms", f"a connection is in at most {ROOMS} rooms")
             self.enter(wish, after, epoch)
         except BadName as error:
             raise Problem("bad_room", str(error)) from error

@@ -1,218 +1,21 @@
 """
-A chat on a clock of its own, connections that see everything, and a client that believes nothing.
+A client that believes nothing.
 
-`Hall` and `Line` are for all tests of the chat; they fail by themselves where a session breaks what
-every session has to keep. `Client` is what a real client would be: it goes by the wire alone, has a
-cursor in each room, comes back with it, and sends again what was not answered.
+It goes by the wire alone, as a real one would: it has a cursor in each room, comes back with it,
+sends again what was not answered, and fails where the server breaks a promise.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict, deque
-from collections.abc import Callable
-from typing import Any, Literal
+from collections import defaultdict
+from itertools import count
+from typing import Literal
 
 from chatroom import room as rooms
-from chatroom.chat import Chat, Session
-from chatroom.events import (
-    LOBBY,
-    Batch,
-    Close,
-    Command,
-    Error,
-    Event,
-    Init,
-    Message,
-    Typed,
-    decode,
-    encode,
-)
-from chatroom.log import Draft, Known, MemoryLog, Outcome, Refused, Say, Unavailable, ignore
-
-Json = dict[str, Any]
-
-
-class Store(MemoryLog):
-    """A log whose turn comes when the test says so, and that can be out of order."""
-
-    def __init__(self, keep: int = 10_000) -> None:
-        self.due: deque[Callable[[], None]] = deque()
-        self.broken = False
-        super().__init__(self.due.append, keep)
-
-    def everything(self, room: str) -> list[Json]:
-        """Return all messages of *room* as they go over the wire, even while `broken`."""
-        messages = MemoryLog.since(self, room, 0, 2**53)
-        return [json.loads(encode(message))["data"] for message in messages]
-
-    def step(self) -> bool:
-        """Settle and tell what was appended so far; return whether there was anything."""
-        if self.due:
-            self.due.popleft()()
-            return True
-        return False
-
-    def crash(self, *, committed: bool) -> None:
-        """Tell nobody of what was appended, be it *committed* or lost."""
-        self.listener = ignore
-        if not committed:
-            self._drafts.clear()
-        while self.step():
-            pass
-
-    def room(self, room: str) -> Known | None:
-        self._look()
-        return super().room(room)
-
-    def since(self, room: str, after: int, limit: int) -> list[Message]:
-        self._look()
-        return super().since(room, after, limit)
-
-    def before(self, room: str, before: int, limit: int) -> list[Message]:
-        self._look()
-        return super().before(room, before, limit)
-
-    def user(self, id: int) -> str | None:
-        self._look()
-        return super().user(id)
-
-    def _look(self) -> None:
-        if self.broken:
-            raise Unavailable("broken")
-
-    def _settle(self, draft: Draft) -> Outcome:
-        if self.broken and isinstance(draft, Say):
-            return Refused(draft, "unavailable")
-        return super()._settle(draft)
-
-
-class Line:
-    """
-    One connection, seen from the transport's end.
-
-    It can take *space* batches more before it says `Session.pause` in the middle of being sent to,
-    as Twisted's transports do; None is without end.
-    """
-
-    def __init__(self, hear: Callable[[Event], None] | None = None) -> None:
-        self.session: Session
-        self.batches: list[list[Event]] = []
-        self.ended: tuple[Close, str] | None = None
-        self.space: int | None = None
-        self._hear = hear
-        self._begun = False
-
-    def send(self, batch: Batch) -> None:
-        assert batch.events, "nothing was sent"
-        assert not self.session.paused, "something was sent while paused"
-        assert self.ended is None, "something was sent after the end"
-        assert self._begun or isinstance(batch.events[0], Init), "the first is no init"
-        self._begun = True
-        for event in batch.events:
-            assert not isinstance(event, Typed) or event.id != self.session.user.id
-        self.batches.append(list(batch.events))
-        if self.space is not None:
-            self.space -= 1
-            if self.space <= 0:
-                self.session.pause()
-        if self._hear is not None:
-            for event in batch.events:
-                self._hear(event)
-
-    def disconnect(self, code: Close, reason: str) -> None:
-        assert self.ended is None, "ended twice"
-        assert len(reason.encode()) <= 123, "more than a close frame can hold"
-        self.ended = code, reason
-
-    def say(self, *commands: Command) -> None:
-        for command in commands:
-            self.session.receive(command)
-
-    def drain(self, space: int | None = None) -> None:
-        """Take again, *space* batches more."""
-        self.space = space
-        self.session.resume()
-
-    def heard(self) -> list[Event]:
-        """Return what came since the last time."""
-        events = [event for batch in self.batches for event in batch]
-        self.batches.clear()
-        return events
-
-    def init(self) -> Init:
-        """Return the only thing that came since the last time, an `Init`."""
-        (event,) = self.heard()
-        assert isinstance(event, Init)
-        return event
-
-    def error(self) -> Error:
-        """Return the only thing that came since the last time, an `Error`."""
-        (event,) = self.heard()
-        assert isinstance(event, Error)
-        return event
-
-
-class Hall:
-    """A `Chat` with *options*, its log and its time."""
-
-    def __init__(self, *, keep: int = 10_000, **options: Any) -> None:
-        self.now = 1000.0
-        self.options = options
-        self.log = Store(keep)
-        self.start()
-
-    def start(self) -> None:
-        """Start a chat on the log as it is."""
-        self.chat = Chat(self.log, lambda: self.now, lambda: self.now, **self.options)
-
-    def connect(
-        self,
-        room: str = LOBBY,
-        *,
-        name: str | None = None,
-        token: str | None = None,
-        after: int | None = None,
-        epoch: str | None = None,
-        hear: Callable[[Event], None] | None = None,
-    ) -> Line:
-        """Return a new connection that has asked for *room*, and has not been answered."""
-        line = Line(hear)
-        line.session = self.chat.connect(line.send, line.disconnect, name, token)
-        line.session.enter(room, after, epoch)
-        return line
-
-    def enter(self, room: str = LOBBY, **wishes: Any) -> tuple[Line, Init]:
-        """Return a new connection, and how it was answered."""
-        line = self.connect(room, **wishes)
-        self.turn()
-        events = line.heard()
-        init = events.pop(0)
-        assert isinstance(init, Init)
-        assert events == []
-        return line, init
-
-    def turn(self) -> None:
-        """Let the log tell all that there is to tell."""
-        while self.log.step():
-            pass
-
-    def tick(self, seconds: float) -> None:
-        """Let time go on, and all that is due be done and told."""
-        self.now += seconds
-        self.chat.tick()
-        self.turn()
-
-    def settle(self) -> None:
-        """Let time go on until all is told, summaries of crowds too."""
-        self.turn()
-        self.now += 1
-        self.chat.tick()
-        if self.log.due:
-            self.settle()
-
-
-# What follows is for the property tests.
+from chatroom.events import Event, decode, encode
+from chatroom.log import Unavailable
+from tests.hall import Hall, Json, Line
 
 
 class View:
@@ -259,6 +62,7 @@ class Client:
         """… these are not answered, …"""
         self.kept: set[str] = set()
         """… and these are known to be kept."""
+        self._count = count(1)
 
     # What it does.
 
@@ -320,7 +124,7 @@ class Client:
         self.line.say(decode(json.dumps({"event": event, "data": data}).encode()))
 
     def talk(self, room: str) -> None:
-        nonce = f"{self.number}-{self.id}-{len(self.said)}"
+        nonce = f"{self.number}-{next(self._count)}"
         self.said[nonce] = room, f"text {nonce}"
         self.outbox[nonce] = None
         self.resend(nonce)
@@ -401,10 +205,14 @@ class Client:
 
     def _exit(self, data: Json) -> None:
         view = self.views[data["room"]]
-        assert view.inside
         if data["id"] == self.id:
+            if not view.inside:
+                # It left again before it could be told that it was in.
+                assert view.asked is not False
+                view.asked = False
             view.inside = False
         else:
+            assert view.inside
             assert view.users.pop(data["id"]) == data["name"]
             view.count -= 1
 
