@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.logger import capturedLogs
 from twisted.python.usage import UsageError
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect, unix_connect
 
-from chatroom.tap import PAGE, Options, address
+from chatroom.tap import PAGE, ChatService, Options, address
 from chatroom.web import IN_MEMORY
 from tests.daemon import TWISTD, Daemon, until
 
@@ -201,6 +202,29 @@ def test_stops_for_good_and_in_time(tmp_path: Path) -> None:
         (kept,) = store.execute("SELECT count(*) FROM messages").fetchone()
     store.close()
     assert kept >= seen > 0
+
+
+def test_echo_is_there_when_asked_for(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "without") as daemon, pytest.raises(InvalidStatus) as refused:
+        connect(f"ws://127.0.0.1:{daemon.port}/echo")
+    assert refused.value.response.status_code == 404
+    with Daemon(tmp_path / "with", "--echo") as daemon:
+        with connect(f"ws://127.0.0.1:{daemon.port}/echo") as client:
+            client.send("hello")
+            assert client.recv(5) == "hello"
+            assert daemon.stop() == 0
+            with pytest.raises(ConnectionClosed) as closed:
+                client.recv(5)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+
+
+def test_bug_in_a_tick_is_not_its_last() -> None:
+    service = ChatService(parsed())
+    service._chat = None  # type: ignore[assignment]
+    with capturedLogs() as logged:
+        service._tick()
+    assert [event["log_format"] for event in logged] == ["a bug in a tick"]
 
 
 def test_asked_twice_to_stop(tmp_path: Path) -> None:
