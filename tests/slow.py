@@ -35,6 +35,8 @@ EACH = 2_000_000
 TALKERS = 2
 AHEAD = 100
 """A talker has so many messages on the way at once."""
+SEGMENT = 1400
+"""The most bytes of a TCP segment, as on an Ethernet."""
 PATIENCE = 30.0
 """In so many seconds something must move."""
 TRY_AGAIN = 1013
@@ -74,6 +76,9 @@ class Listener:
         self._rng = rng
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        # The loopback's own, 64 KiB, would not fit a small buffer, so that the kernel takes up to
+        # minutes to go on after it was full.
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
         self.socket.settimeout(PATIENCE)
         self.socket.connect(("127.0.0.1", port))
         self.socket.sendall(request.data)

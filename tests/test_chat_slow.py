@@ -192,6 +192,17 @@ def test_what_a_paused_client_says_waits() -> None:
     assert [type(event) for event in bob.heard()] == [Message, Init]
 
 
+def test_what_waits_when_a_client_goes_is_never_done() -> None:
+    hall = Hall()
+    ann, bob = pair(hall)
+    bob.session.pause()
+    bob.say(Talk("hi"))
+    bob.session.close(clean=False)
+    bob.session.resume()
+    hall.turn()
+    assert ann.heard() == bob.heard() == []
+
+
 def test_what_a_paused_client_is_answered_waits() -> None:
     hall = Hall()
     _, bob = pair(hall)
@@ -212,6 +223,7 @@ def test_what_a_paused_client_is_answered_waits() -> None:
 def test_who_leaves_and_is_paused_hears_so_later() -> None:
     hall = Hall()
     ann, bob = pair(hall)
+    ann.say(Talk("0"))
     bob.say(Exit("lobby"))
     bob.session.pause()
     speak(hall, ann, "1")

@@ -300,6 +300,15 @@ def test_no_answer_is_too_long_for_common_clients() -> None:
     assert sum(len(encode(message)) for message in room.before(None, 200)) <= ANSWER
 
 
+def test_an_answer_may_be_full_to_the_last_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = room_of(3)
+    size = sum(len(encode(message)) for message in room.newest)
+    monkeypatch.setattr(room_module, "ANSWER", size)
+    assert room.begin(0) == (list(room.newest), True)
+    monkeypatch.setattr(room_module, "ANSWER", size - 1)
+    assert (ids(room.begin(0)[0]), room.begin(0)[1]) == ([2, 3], False)
+
+
 def test_what_is_kept_no_longer_cannot_be_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room_module, "NEWEST", 2)
     room = room_of(9, keep=4)
