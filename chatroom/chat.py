@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
+import unicodedata
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import deque
 from collections.abc import Callable, Collection, Container, Sequence
@@ -586,7 +587,7 @@ class Session:
             raise Problem("bad_message", "there is no such type of message")
         if len(talk.message) > chat.limits.message:
             raise Problem("too_long", f"a message has at most {chat.limits.message} characters")
-        if not talk.message.strip():
+        if blank(talk.message):
             raise Problem("empty", "there is nothing to be seen in this message")
         room = self._in(talk.room)
         self._spend(self.user.talk)
@@ -638,6 +639,14 @@ def _heard(events: Sequence[Event], session: Session) -> list[Event]:
     """Return *events* without those that say that the user of *session* is typing."""
     me = session.user.id
     return [event for event in events if not (isinstance(event, Typed) and event.id == me)]
+
+
+def blank(text: str) -> bool:
+    """Return whether nothing can be seen in *text*: spaces, controls, zero-width characters."""
+    unseen = ("Cc", "Cf", "Zl", "Zp", "Zs")
+    return all(
+        unicodedata.category(c) in unseen or c in "\u115f\u1160\u2800\u3164\uffa0" for c in text
+    )
 
 
 def rfc3339(seconds: float) -> str:

@@ -231,7 +231,8 @@ def test_what_is_said_in_a_room_stays_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x" * 4000, "🦊" * 4000, "\u0301" * 4000, " x" * 2000, "\x00", "\u200b", "a\nb", "0"]
+    "text",
+    ["x" * 4000, "🦊" * 4000, "\u0301" * 4000, " x" * 2000, "a\x00", "👩\u200d💻", "a\nb", "0"],
 )
 def test_a_text_that_can_be_said(text: str) -> None:
     hall = Hall()
@@ -250,6 +251,7 @@ def test_a_text_that_can_be_said(text: str) -> None:
         (Talk(""), "empty"),
         (Talk(" "), "empty"),
         (Talk("\n\t \r\u00a0\u3000\u2028"), "empty"),
+        (Talk("\0\u200b\u2060\ufeff\u3164\u2800"), "empty"),
         (Talk("hi", type="image"), "bad_message"),
         (Talk("hi", type=""), "bad_message"),
         (Talk("hi", room="dev"), "not_in_room"),

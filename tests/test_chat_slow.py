@@ -196,11 +196,12 @@ def test_what_waits_when_a_client_goes_is_never_done() -> None:
     hall = Hall()
     ann, bob = pair(hall)
     bob.session.pause()
-    bob.say(Talk("hi"))
+    bob.say(Talk("hi"), Rename("Rob"), Join("dev"))
     bob.session.close(clean=False)
     bob.session.resume()
     hall.turn()
     assert ann.heard() == bob.heard() == []
+    assert list(hall.chat.rooms) == ["lobby"]
 
 
 def test_what_a_paused_client_is_answered_waits() -> None:

@@ -240,6 +240,17 @@ def test_a_crowd_ends_well_below_the_limit() -> None:
     assert leave(room, 3) == [Exited("dev", 3, "u3")]
 
 
+def test_a_crowd_stays_one_until_it_is_said_to_have_ended() -> None:
+    room = room_of(crowd=8)
+    join(room, *range(1, 10))
+    leave(room, 1, 2)
+    assert not room.thinned()
+    assert join(room, 10) == [None]
+    leave(room, 3, 4, 5)
+    assert join(room, 11) == [None]
+    assert room.thinned()
+
+
 def test_a_crowd_that_ends_in_many_ways_is_told_of_none_twice() -> None:
     room = room_of(crowd=3)
     join(room, 1, 2, 3, 4)

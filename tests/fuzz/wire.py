@@ -94,6 +94,7 @@ class Error(Exact):
         "bad_name",
         "bad_room",
         "not_in_room",
+        "too_many_rooms",
     ]
     message: Annotated[str, Meta(min_length=1, max_length=300)]
     event: Literal["talk", "rename", "join", "exit", "history", "typing", "ping"] | None = None
