@@ -465,7 +465,7 @@ def test_figures_in_the_text_are_right(words: str, value: float) -> None:
 
 def test_nothing_is_longer_than_a_mebibyte(tmp_path: Path) -> None:
     # A control character takes six bytes in JSON; no other character takes more.
-    longest = "\x01" * int(Options().defaults["max-message"])
+    longest = "\x01" * (int(Options().defaults["max-message"]) - 1) + "x"
     with Daemon(tmp_path, "--talk-rate", "0") as daemon:
         # By itself this client takes a mebibyte, and ends the connection when there is more.
         with somebody(f"{daemon.ws}?room=long") as client:
