@@ -9,6 +9,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -249,6 +250,30 @@ def test_in_memory_and_in_other_places(tmp_path: Path) -> None:
             assert answer.read() == b"x" * (IN_MEMORY + 1)
         assert daemon.stop() == 0
     assert not list(tmp_path.glob("*.sqlite*"))
+
+
+def test_socket_of_systemd(tmp_path: Path) -> None:
+    """Handed over as sd_listen_fds(3) has it: from descriptor 3 on, named by process and number."""
+    hand_over = (
+        "import os, sys; twistd, fd = sys.argv[1:];"
+        "os.dup2(int(fd), 3); os.environ.update("
+        "LISTEN_PID=str(os.getpid()), LISTEN_FDS='1', LISTEN_FDNAMES='chatroom.socket');"
+        "os.execl(twistd, twistd, '-n', '--pidfile=', 'chatroom',"
+        " '--listen', 'systemd:domain=INET:index=0')"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        process = subprocess.Popen(
+            [sys.executable, "-c", hand_over, TWISTD, str(listening.fileno())],
+            cwd=tmp_path,
+            pass_fds=[listening.fileno()],
+        )
+        try:
+            # The socket queues who comes before the daemon is there.
+            with connect(f"ws://127.0.0.1:{listening.getsockname()[1]}/ws") as client:
+                assert '"init"' in str(client.recv(10))
+        finally:
+            process.terminate()
+            assert process.wait(10) == 0
 
 
 def test_limits_of_descriptors_keep_the_room_alive(tmp_path: Path) -> None:
