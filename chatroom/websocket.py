@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache, wraps
+from functools import wraps
 from typing import Any, TypeVar
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
@@ -20,7 +19,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatroom.chat import Chat, Session
-from chatroom.events import LOBBY, Batch, Close, Event, decode, encode
+from chatroom.events import LOBBY, Batch, Close, decode
+from chatroom.frames import WINDOW, deflating, plain
 from chatroom.log import Unavailable
 from chatroom.names import BadName
 
@@ -32,10 +32,6 @@ ECHO = 32 * 2**20
 """The same for the echo."""
 FRAGMENT = 32
 """A message that may have n bytes may come in n / FRAGMENT fragments."""
-WINDOW = 12
-"""The base-2 logarithm of the deflate window, both ways (RFC 7692, section 7.1.2)."""
-WORTH = 300
-"""From so many bytes on a message is compressed."""
 LINGER = 2.0
 """How many seconds a peer has to answer a close frame, and then to take what is still to go."""
 REFUSED = 2**20
@@ -343,35 +339,3 @@ def address(peer: IAddress, forwarded: str | None) -> str:
     if forwarded and (not host or host == "::1" or host.startswith("127.")):
         return forwarded.rpartition(",")[2].strip()
     return host
-
-
-def plain(events: Sequence[Event]) -> bytes:
-    """Return *events* as text frames (RFC 6455, section 5.2)."""
-    return b"".join(frame(0x81, encode(event)) for event in events)
-
-
-@cache
-def deflating(bits: int) -> Callable[[Sequence[Event]], bytes]:
-    """Return what `plain` is, with messages compressed for a window of 2**bits (RFC 7692)."""
-
-    def deflated(events: Sequence[Event]) -> bytes:
-        return b"".join(_deflated(encode(event), bits) for event in events)
-
-    return deflated
-
-
-def _deflated(payload: bytes, bits: int) -> bytes:
-    if len(payload) < WORTH:
-        return frame(0x81, payload)
-    deflate = zlib.compressobj(wbits=-bits)
-    return frame(0xC1, (deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH))[:-4])
-
-
-def frame(first: int, payload: bytes) -> bytes:
-    """Return *payload* as one unmasked frame that begins with the byte *first*."""
-    size = len(payload)
-    if size < 126:
-        return bytes((first, size)) + payload
-    if size < 65_536:
-        return bytes((first, 126)) + size.to_bytes(2) + payload
-    return bytes((first, 127)) + size.to_bytes(8) + payload

@@ -17,10 +17,11 @@ from twisted.test import iosim
 from twisted.trial.unittest import TestCase
 
 from chatroom.chat import Chat
+from chatroom.frames import frame
 from chatroom.log import Log, MemoryLog
 from chatroom.tap import PAGE
 from chatroom.web import Door, Health, Site, Upgrade, root
-from chatroom.websocket import ChatFactory, EchoFactory, frame
+from chatroom.websocket import ChatFactory, EchoFactory
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 

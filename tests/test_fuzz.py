@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatroom import chat, websocket
 from chatroom.events import Batch
+from chatroom.frames import frame
 from tests.daemon import Daemon
 from tests.fuzz import frames, words
 from tests.fuzz.answers import Answers, Wrong
@@ -35,7 +36,7 @@ TALK = (
 
 def text(payload: bytes) -> bytes:
     """Return *payload* as a server's frame."""
-    return websocket.frame(0x81, payload)
+    return frame(0x81, payload)
 
 
 class InMemory(SynchronousTestCase):

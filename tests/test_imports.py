@@ -20,6 +20,8 @@ OURS = {
     "room": {"events", "limits", "names", "log"},
     "chat": {"events", "limits", "names", "log", "room"},
     "sqlite": {"events", "log"},
+    "frames": {"events"},
+    "websocket": {*CORE, "frames"},
     "web": {*CORE, "websocket"},
 }
 """What a module may import of ours. An edge that is not here: the core. `tap`: everything."""

@@ -14,11 +14,10 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 
 from chatroom import chat as chat_module
-from chatroom.events import Batch, Joined
 from chatroom.log import Unavailable
 from chatroom.tap import reactor
 from chatroom.web import Upgrade
-from chatroom.websocket import ChatProtocol, address, deflating, frame, plain
+from chatroom.websocket import ChatProtocol, address
 from tests.rig import Peer, RoomCase, inflated, masked
 
 
@@ -363,17 +362,7 @@ class Addresses(RoomCase):
         assert dict(self.factory.addresses) == {}
 
 
-class Frames(RoomCase):
-    def test_sizes(self) -> None:
-        for size, head in ((125, "817d"), (126, "817e007e"), (65_536, "817f0000000000010000")):
-            assert frame(0x81, b"x" * size).hex().startswith(head)
-
-    def test_encoded_once(self) -> None:
-        batch = Batch([Joined("lobby", 1, "Ann")])
-        assert batch.encoded(plain) is batch.encoded(plain)
-        assert batch.encoded(deflating(12)) is batch.encoded(deflating(12))
-        assert deflating(12) is not deflating(11)
-
+class Compression(RoomCase):
     def test_compressed_only_where_negotiated_and_worth_it(self) -> None:
         offer = "permessage-deflate; client_max_window_bits"
         ann, bob = self.enter(Sec_WebSocket_Extensions=offer), self.enter()
