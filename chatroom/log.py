@@ -13,11 +13,15 @@ from collections.abc import Callable, Sequence
 from itertools import count, islice
 from typing import NamedTuple, Protocol
 
-from chatroom.events import Event, Message, Renamed
+from chatroom.events import Event, Message, Record, Renamed
 
 
-class Say(NamedTuple):
-    """A draft to keep: *message* without its id, in the room whose comparison form is *room*."""
+class Say(Record):
+    """
+    A draft to keep: *message* in the room whose comparison form is *room*.
+
+    The message is the log's from now on: it has no id yet, and the log may set it.
+    """
 
     room: str
     message: Message
@@ -25,7 +29,7 @@ class Say(NamedTuple):
     """Who alone hears of a refusal; the log hands it back and never looks at it."""
 
 
-class Pass(NamedTuple):
+class Pass(Record):
     """A draft that passes through in its place: *event*, or what only *origin* is concerned in."""
 
     room: str
@@ -36,21 +40,21 @@ class Pass(NamedTuple):
 Draft = Say | Pass
 
 
-class Said(NamedTuple):
+class Said(Record):
     """A `Say` that is durable now, as *message*."""
 
     draft: Say
     message: Message
 
 
-class Repeated(NamedTuple):
+class Repeated(Record):
     """A `Say` whose user had said just this under the same nonce before: as *message*."""
 
     draft: Say
     message: Message
 
 
-class Refused(NamedTuple):
+class Refused(Record):
     """A `Say` that was not said: *code* is ``nonce_reused`` or ``unavailable``."""
 
     draft: Say
@@ -187,17 +191,20 @@ class MemoryLog:
             if isinstance(draft.event, Renamed) and draft.event.id in self._users:
                 self._users[draft.event.id] = draft.event.name
             return draft
-        wish = draft.message
-        nonce = None if wish.nonce is None else (wish.sender.id, wish.nonce)
-        if nonce in self._nonces:
-            room, original = self._nonces[nonce]
-            return repeated(draft, room, original)
-        kept = self._rooms.setdefault(draft.room, deque())
-        message = wish.numbered(kept[-1].id + 1 if kept else 1)
+        message = draft.message
+        if message.nonce is not None:
+            nonce = message.sender.id, message.nonce
+            if nonce in self._nonces:
+                room, original = self._nonces[nonce]
+                return repeated(draft, room, original)
+            self._nonces[nonce] = draft.room, message
+        kept = self._rooms.get(draft.room)
+        if kept is None:
+            kept = self._rooms[draft.room] = deque()
+        # Nobody has seen it yet.
+        message.id = kept[-1].id + 1 if kept else 1
         kept.append(message)
-        self._users[wish.sender.id] = wish.sender.name
-        if nonce is not None:
-            self._nonces[nonce] = (draft.room, message)
+        self._users[message.sender.id] = message.sender.name
         if len(kept) > self._keep:
             gone = kept.popleft()
             if gone.nonce is not None:

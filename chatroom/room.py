@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-from chatroom.events import Event, Exited, Joined, Message, Presence, Renamed, Who, encode
+from chatroom.events import (
+    Event,
+    Exited,
+    Joined,
+    Limits,
+    Message,
+    Presence,
+    Renamed,
+    Shared,
+    Who,
+    common_past,
+    common_users,
+    encode,
+)
 from chatroom.log import Log, Unavailable
 from chatroom.names import Name
 
@@ -20,112 +33,140 @@ RESUME = 2000
 """How many messages may have been missed by someone who goes on where they were."""
 ANSWER = 1_000_000
 """How many bytes of JSON go in one answer: many clients take no more than 1 MiB in a message."""
+PASTS = 16
+"""For so many places to begin at a room has at hand what is told there."""
 
 
 S = TypeVar("S", bound=Hashable)
 
 
 @dataclass(slots=True)
-class Member(Generic[S]):
-    """
-    A user who is in a room, by some sessions.
-
-    With no session left, they leave at the time *deadline* unless they are back.
-    """
-
-    sessions: set[S] = field(default_factory=set)
-    deadline: float | None = None
-
-
-@dataclass(slots=True)
 class Cursor:
     """
-    Where a session is in a room.
+    Where a session is that lags in a room: it has had the messages up to *after*.
 
-    A *live* one gets what comes as it comes. One that is not has had the messages up to *after*;
-    *stale* if it missed something else than messages, so that it must be told who is here; *new* if
-    it has had nothing yet, and wishes to go on behind *after*, or to begin if that is None.
+    *seen*: the `Room.changes` that it knows of; if there were more, it must be told who is here. A
+    *new* one has had nothing yet, and wishes to go on behind *after*, or to begin if that is None.
     """
 
-    live: bool
-    after: int | None = None
-    stale: bool = False
+    after: int | None
+    seen: int = 0
     new: bool = False
 
-    def lag(self, after: int, stale: bool) -> None:
-        """Miss what comes behind the message *after*; *stale* if that is not messages alone."""
-        if self.live:
-            self.live, self.after = False, after
-        self.stale = self.stale or stale
+
+class Past(NamedTuple):
+    """What all are told of *messages* who begin at one place; `events.Init` has the members."""
+
+    messages: list[Message]
+    resumed: bool
+    more: bool
+    json: Shared[bytes]
+
+
+class Sample(NamedTuple):
+    """
+    Who is here, in a crowd some of them: *users*, and one more.
+
+    That is *last*, unless somebody is shown themselves who is not among *ids*.
+    """
+
+    users: list[Who]
+    last: Who
+    ids: frozenset[int]
+    json: Shared[bytes]
 
 
 class Room(Generic[S]):
     """
     A room with its past from *log*; with more than *crowd* users, at least 1, it is a crowd.
 
-    `members` is who is in it as soon as they ask; what readers are shown (`here`, `newest`, `last`)
-    changes only by `apply`, in the order of the log. Raises `Unavailable` where the log does.
+    `members` is who is in it as soon as they ask, and by how many sessions; what readers are shown
+    (`here`, `newest`, `last`) changes only by `apply`, in the order of the log. `readers` get what
+    comes as it comes; those who could not take it are `lagging`. Raises `Unavailable` where the log
+    does.
     """
 
     def __init__(self, name: Name, log: Log, crowd: int) -> None:
         known = log.room(name.key)
         self.name = known.name if known else name.shown
         self.key = name.key
+        self.alone = frozenset((name.key,))
+        """The rooms of who is in no other: most are not, and share it."""
         self.last = known.last if known else 0
         self.newest = deque(log.before(self.key, self.last + 1, NEWEST), maxlen=NEWEST)
-        self.members: dict[int, Member[S]] = {}
+        self.members: dict[int, int] = {}
         self.here: dict[int, str] = {}
-        self.readers: dict[S, Cursor] = {}
+        self.readers: dict[S, None] = {}
+        self.lagging: dict[S, Cursor] = {}
+        self.changes = 0
+        """How often readers were told something that is not in the log."""
         self.crowded = False
         self._log = log
         self._crowd = crowd
         self._joined: dict[int, str] = {}
         self._left: dict[int, str] = {}
         self._told = float("-inf")
+        self._deadlines: dict[int, float] = {}
+        self._pasts: dict[int | None, Past] = {}
+        self._sample: Sample | None = None
 
     @property
     def forgotten(self) -> bool:
         """Whether nobody is in here, nor seen to be."""
-        return not (self.members or self.here or self.readers)
+        return not (self.members or self.here or self.readers or self.lagging)
 
-    def enter(self, user: int, session: S) -> bool:
-        """Let *user* in by *session*; return whether they were not in."""
-        member = self.members.get(user)
-        if first := member is None:
-            member = self.members[user] = Member()
-        member.sessions.add(session)
-        member.deadline = None
-        return first
+    def added_to(self, rooms: frozenset[str]) -> frozenset[str]:
+        """Return the keys *rooms* and this room's; the same set for all who are here alone."""
+        return rooms | self.alone if rooms else self.alone
 
-    def leave(self, user: int, session: S, until: float | None = None) -> bool:
+    def enter(self, user: int) -> bool:
+        """Let *user* in by one session more; return whether they were not in."""
+        sessions = self.members.get(user)
+        self.members[user] = (sessions or 0) + 1
+        self._deadlines.pop(user, None)
+        return sessions is None
+
+    def leave(self, user: int, until: float | None = None) -> bool:
         """
-        Take *session* from *user*; return whether they have left with it, their last one.
+        Take a session from *user*; return whether they have left with it, their last one.
 
         With *until*, a time, they only leave then.
         """
-        member = self.members[user]
-        member.sessions.discard(session)
-        if member.sessions:
+        self.members[user] -= 1
+        if self.members[user]:
             return False
         if until is None:
             del self.members[user]
             return True
-        member.deadline = until
+        self._deadlines[user] = until
         return False
 
     def overdue(self, user: int, now: float) -> bool:
         """Let *user* go if they should have been back by *now*; return whether they went."""
-        member = self.members.get(user)
-        if member is None or member.deadline is None or member.deadline > now:
+        if self._deadlines.get(user, now + 1) > now:
             return False
-        del self.members[user]
+        del self._deadlines[user], self.members[user]
         return True
+
+    def lag(self, session: S, after: int, seen: int) -> None:
+        """Let the reader *session* miss what comes behind the message *after* and change *seen*."""
+        if session in self.readers:
+            del self.readers[session]
+            self.lagging[session] = Cursor(after, seen)
+
+    def drop(self, session: S) -> bool:
+        """Let *session* read no more; return whether it had all that there was."""
+        self.lagging.pop(session, None)
+        reading = session in self.readers
+        self.readers.pop(session, None)
+        return reading
 
     def apply(self, event: Event) -> Event | None:
         """Change what is shown by *event*; return what readers are to be told of it, if anything."""
         if isinstance(event, Message):
             self.newest.append(event)
             self.last = event.id
+            self._pasts.clear()
         elif isinstance(event, Joined):
             self.here[event.id] = event.name
             self.crowded = self.crowded or len(self.here) > self._crowd
@@ -135,12 +176,14 @@ class Room(Generic[S]):
                 return None
         elif isinstance(event, Exited):
             self.here.pop(event.id, None)
+            self._resample(event.id)
             if self.crowded:
                 self._joined.pop(event.id, None)
                 self._left[event.id] = event.name
                 return None
         elif isinstance(event, Renamed):
             self.here[event.id] = event.name
+            self._resample(event.id)
             if event.id in self._joined:
                 self._joined[event.id] = event.name
         return event
@@ -164,10 +207,41 @@ class Room(Generic[S]):
 
     def users(self, me: int) -> list[Who]:
         """Return who is here; in a crowd a sample with the user *me* in it."""
-        sample = _who(self.here, self._crowd)
-        if len(self.here) > len(sample) and all(user.id != me for user in sample):
-            sample[-1] = Who(me, self.here[me])
-        return sample
+        sample = self.sample()
+        return [*sample.users, sample.last if me in sample.ids else Who(me, self.here[me])]
+
+    def sample(self) -> Sample:
+        """Return who is here, in a crowd some of them, as it is the same for many."""
+        size = min(len(self.here), self._crowd)
+        if self._sample is None or len(self._sample.ids) != size:
+            users = _who(self.here, size)
+            last = users.pop()
+            ids = frozenset(islice(self.here, size))
+            self._sample = Sample(users, last, ids, common_users(users))
+        return self._sample
+
+    def _resample(self, user: int) -> None:
+        if self._sample is not None and user in self._sample.ids:
+            self._sample = None
+
+    def past(self, after: int | None, limits: Limits) -> Past:
+        """Return what `begin` does, made once until something is said; *limits* are told, too."""
+        past = self._pasts.get(after)
+        if past is None:
+            try:
+                messages, resumed = self.begin(after)
+            except Unavailable:
+                return self.past(None, limits)
+            if after is not None and not resumed:
+                past = self.past(None, limits)
+            else:
+                more = (messages[0].id if messages else self.last + 1) > 1
+                json = common_past(self.name, messages, resumed, more, self._log.epoch, limits)
+                past = Past(messages, resumed, more, json)
+            if len(self._pasts) >= PASTS:
+                del self._pasts[next(iter(self._pasts))]
+            self._pasts[after] = past
+        return past
 
     def begin(self, after: int | None) -> tuple[list[Message], bool]:
         """

@@ -8,6 +8,9 @@ thread reads, over a connection of its own, which the writer never blocks (WAL).
 Beside the file lies ``FILE.lock``. It keeps a second process out, and tells a restored backup: after
 each commit it is noted there how far the store has come. A store that has not come as far, or is
 another one, has ids that cannot be trusted, so that it gets a new epoch.
+
+A batch is one statement, whatever its size: it runs in C without Python's global lock, which the
+reactor needs too. A statement a message takes twice the time, and that lock at every one of them.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -74,14 +78,16 @@ BATCH = 1000
 """The most drafts of one commit."""
 BATCH_TEXT = 250_000
 """After so many characters a batch is full: a batch is what each reader is sent at once."""
+KNOWN = 10_000
+"""The most rooms, and the most users' names, that the writer knows without asking the store."""
 BUSY = 1000
 """How many milliseconds a commit waits for a lock that another process holds."""
 BLOCK = 1000
 """Users' ids are reserved in the store by so many, so that a visitor costs no commit."""
 
-_COLUMNS = "m.id, r.name, m.message, m.type, m.user, m.name, m.time, m.nonce"
-_MESSAGES = f"SELECT {_COLUMNS} FROM messages m JOIN rooms r ON r.number = m.room"
-_FAR = "SELECT ifnull(max(seq), 0), (SELECT value FROM meta WHERE key = 'users') FROM messages"
+_SELECTED = "m.id, r.name, m.message, m.type, m.user, m.name, m.time, m.nonce"
+_MESSAGES = f"SELECT {_SELECTED} FROM messages m JOIN rooms r ON r.number = m.room"
+_COLUMNS = ("room", "id", "user", "name", "type", "message", "time", "nonce")
 _NOTE = 80
 """How many characters a note of it has: more than its three numbers and the epoch ever are."""
 
@@ -92,6 +98,21 @@ class StoreError(Exception):
 
 class _Unfit(Exception):
     """What is wrong with a file, in words that follow its name."""
+
+
+_Nonce = tuple[int, str]
+"""A user's id and their nonce."""
+_Original = tuple[str, Message]
+"""The room in which something was said, and what."""
+
+
+@dataclass(slots=True)
+class _Room:
+    """What the writer knows of a room: as which it is stored, its name, and its last id."""
+
+    number: int
+    name: str
+    last: int
 
 
 class SqliteLog:
@@ -112,8 +133,8 @@ class SqliteLog:
         self._drafts: list[Draft] = []
         self._busy = False
         self._failing = False
-        self._last: dict[int, int] = {}
-        self._numbers: dict[str, tuple[int, str]] = {}
+        self._rooms: dict[str, _Room] = {}
+        self._names: dict[int, str] = {}
         self._renamed: dict[int, str] = {}
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         with contextlib.ExitStack() as undo:
@@ -130,7 +151,9 @@ class SqliteLog:
     def append(self, draft: Draft) -> None:
         self._drafts.append(draft)
         if not self._busy:
-            self._dispatch()
+            # Not at once: all that comes in one turn of the reactor is to be one batch.
+            self._busy = True
+            self._from_thread(self._dispatch)
 
     def room(self, room: str) -> Known | None:
         rows = self._read(
@@ -161,8 +184,9 @@ class SqliteLog:
 
     def check(self, report: Callable[[str | None], None]) -> None:
         def probe() -> None:
-            error = self._attempt(partial(self._set, "users", self._reserved))
-            self._from_thread(partial(report, None if error is None else _reason(error)))
+            done = self._attempt([], self._reserved)
+            reason = _reason(done) if isinstance(done, Exception) else None
+            self._from_thread(partial(report, reason))
 
         self._work.put(probe)
 
@@ -174,7 +198,7 @@ class SqliteLog:
         self._work.put(None)
         self._thread.join()
         # The user that comes next is known for sure only at an orderly end.
-        self._attempt(partial(self._write, [], self._next_user))
+        self._attempt([], self._next_user)
         self._reader.close()
         self._writer.close()
         os.close(self._lock)
@@ -206,7 +230,8 @@ class SqliteLog:
 
     def _begin(self) -> None:
         meta = dict(self._writer.execute("SELECT key, value FROM meta"))
-        seq, users = self._writer.execute(_FAR).fetchone()
+        (seq,) = self._writer.execute("SELECT ifnull(max(seq), 0) FROM messages").fetchone()
+        users = meta.get("users", 0)
         self.secret: bytes = meta.get("secret") or secrets.token_bytes(32)
         note = os.pread(self._lock, _NOTE, 0).decode("ascii", "replace").split()
         known = len(note) == 4 and note[:2] == [str(self._inode), meta.get("epoch")]
@@ -216,6 +241,7 @@ class SqliteLog:
         else:
             self.epoch = secrets.token_hex(8)
             self._next_user = _drawn() if meta else 1
+        self._seq: int = seq
         self._reserved = self._next_user + BLOCK
         self._writer.execute("BEGIN IMMEDIATE")
         self._set("secret", self.secret)
@@ -226,8 +252,7 @@ class SqliteLog:
         os.fsync(self._lock)
 
     def _note(self) -> None:
-        seq, users = self._writer.execute(_FAR).fetchone()
-        note = f"{self._inode} {self.epoch} {seq} {users}"
+        note = f"{self._inode} {self.epoch} {self._seq} {self._reserved}"
         os.pwrite(self._lock, note.ljust(_NOTE).encode("ascii"), 0)
 
     def _read(self, query: str, *values: object) -> list[Any]:
@@ -244,13 +269,19 @@ class SqliteLog:
             if text > BATCH_TEXT:
                 break
         batch, self._drafts = self._drafts[:size], self._drafts[size:]
-        self._busy = True
-        self._work.put(partial(self._commit, batch))
+        writes = any(isinstance(draft, Say) or isinstance(draft.event, Renamed) for draft in batch)
+        low = self._next_user + BLOCK // 2 > self._reserved
+        if writes or low or self._renamed:
+            self._work.put(partial(self._commit, batch, self._next_user + BLOCK if low else None))
+        else:
+            # Nothing of it is kept, so that the other thread has nothing to do with it.
+            self._from_thread(partial(self._done, batch))
 
-    def _done(self, outcomes: Sequence[Outcome]) -> None:
-        self._busy = False
+    def _done(self, outcomes: Sequence[Any]) -> None:
         if self._drafts:
             self._dispatch()
+        else:
+            self._busy = False
         self.listener(outcomes)
 
     # From here on: the writer's thread.
@@ -259,133 +290,198 @@ class SqliteLog:
         while (work := self._work.get()) is not None:
             work()
 
-    def _commit(self, batch: list[Draft]) -> None:
+    def _commit(self, batch: list[Draft], reserve: int | None) -> None:
         for draft in batch:
             if isinstance(draft, Pass) and isinstance(draft.event, Renamed):
                 self._renamed[draft.event.id] = draft.event.name
-        outcomes: list[Outcome] = []
-        low = self._next_user + BLOCK // 2 > self._reserved
-        reserve = self._next_user + BLOCK if low else self._reserved
-        if low or self._renamed or any(isinstance(draft, Say) for draft in batch):
-            error = self._attempt(lambda: outcomes.extend(self._write(batch, reserve)))
-            if error is None:
-                self._reserved = reserve
-                self._renamed.clear()
-            else:
-                outcomes = [
-                    Refused(draft, "unavailable") if isinstance(draft, Say) else draft
-                    for draft in batch
-                ]
-        else:
-            outcomes.extend(draft for draft in batch if isinstance(draft, Pass))
+        outcomes: Sequence[Outcome] | Exception = self._attempt(batch, reserve)
+        if isinstance(outcomes, Exception):
+            outcomes = [
+                Refused(draft, "unavailable") if isinstance(draft, Say) else draft
+                for draft in batch
+            ]
         self._from_thread(partial(self._done, outcomes))
 
-    def _attempt(self, write: Callable[[], object]) -> Exception | None:
-        """Do *write* as one transaction; return what kept it from being durable, if anything."""
-        error: Exception | None = None
-        changes = self._writer.total_changes
+    def _attempt(self, batch: list[Draft], reserve: int | None) -> list[Outcome] | Exception:
+        """Keep *batch*, and *reserve*; return the outcomes, or what kept it from being durable."""
+        done: list[Outcome] | Exception
+        wrote = False
         try:
-            if self._path.stat().st_ino != self._inode:
+            if os.stat(self._path).st_ino != self._inode:
                 raise FileNotFoundError("the file is another one now")
-            self._writer.execute("BEGIN IMMEDIATE")
-            write()
-            self._writer.execute("COMMIT")
+            try:
+                done, wrote = self._transact(batch, reserve, {})
+            except sqlite3.IntegrityError:
+                # Said again, most likely: so rarely that it is cheaper not to ask before.
+                self._forget()
+                done, wrote = self._transact(batch, reserve, self._originals(batch))
             # It is durable, noted or not. Without a note, all that may be missed is a restore.
-            with contextlib.suppress(sqlite3.Error, OSError):
+            with contextlib.suppress(OSError):
                 self._note()
-        except Exception as caught:  # noqa: BLE001 (whatever it is, this thread must go on)
-            error = caught
-            self._last.clear()
-            self._numbers.clear()
+        except Exception as error:  # noqa: BLE001 (whatever it is, this thread must go on)
+            done = error
+            self._forget()
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             if not isinstance(error, sqlite3.Error | OSError):
                 self._log.failure("a bug in writing the store")
+        failed = isinstance(done, Exception)
         # Success with nothing to write does not tell that it can be written again.
-        wrote = self._writer.total_changes > changes
-        if (error is not None) != self._failing and (error is not None or wrote):
-            self._failing = error is not None
+        if failed != self._failing and (failed or wrote):
+            self._failing = failed
             # While it fails, nobody is kept waiting for what will most likely fail again.
-            self._writer.execute(f"PRAGMA busy_timeout = {0 if self._failing else BUSY}")
-            if error is not None:
-                reason = _reason(error)
+            self._writer.execute(f"PRAGMA busy_timeout = {0 if failed else BUSY}")
+            if isinstance(done, Exception):
+                reason = _reason(done)
                 self._log.error(
                     "cannot write the store {path}: {reason}", path=self._path, reason=reason
                 )
             else:
                 self._log.info("can write the store {path} again", path=self._path)
-        return error
+        return done
 
-    def _write(self, batch: list[Draft], reserve: int) -> list[Outcome]:
-        names = {
-            draft.message.sender.id: draft.message.sender.name
-            for draft in batch
-            if isinstance(draft, Say)
-        }
-        self._writer.executemany(
-            "INSERT INTO users VALUES (?, ?) ON CONFLICT (id)"
-            " DO UPDATE SET name = excluded.name WHERE name <> excluded.name",
-            names.items(),
-        )
-        self._writer.executemany(
-            "UPDATE users SET name = ? WHERE id = ?",
-            [(name, id) for id, name in self._renamed.items()],
-        )
-        outcomes: list[Outcome] = [
-            self._say(draft) if isinstance(draft, Say) else draft for draft in batch
-        ]
-        if reserve != self._reserved:
+    def _transact(
+        self, batch: list[Draft], reserve: int | None, originals: dict[_Nonce, _Original]
+    ) -> tuple[list[Outcome], bool]:
+        """
+        Keep *batch* in one transaction; return the outcomes, and whether anything was written.
+
+        Raises `sqlite3.IntegrityError` where something is said again that is not in *originals*.
+        """
+        for known in (self._rooms, self._names):
+            if len(known) > KNOWN:
+                known.clear()
+        before = self._writer.total_changes
+        self._writer.execute("BEGIN IMMEDIATE")
+        outcomes: list[Outcome] = []
+        names: dict[int, str] = {}
+        rows: list[object] = []
+        for draft in batch:
+            if isinstance(draft, Say):
+                outcomes.append(self._say(draft, originals, names, rows))
+            else:
+                outcomes.append(draft)
+        seq = self._seq
+        if rows:
+            # Few sizes, so that few statements are compiled.
+            size = 1 << (len(rows) // len(_COLUMNS) - 1).bit_length()
+            rows += (0,) * (size * len(_COLUMNS) - len(rows))
+            seq = self._writer.execute(_insertion(size), rows).lastrowid or seq
+        self._name(names)
+        if reserve is not None:
             self._set("users", reserve)
-        return outcomes
+        self._writer.execute("COMMIT")
+        self._seq = seq
+        if reserve is not None:
+            self._reserved = reserve
+        self._renamed.clear()
+        return outcomes, self._writer.total_changes > before
 
-    def _say(self, draft: Say) -> Outcome:
+    def _say(
+        self,
+        draft: Say,
+        originals: dict[_Nonce, _Original],
+        names: dict[int, str],
+        rows: list[object],
+    ) -> Outcome:
+        """Return what becomes of *draft*; add to the others what is to be kept of it."""
         wish = draft.message
-        if wish.nonce is not None:
-            found = self._writer.execute(
-                f"SELECT r.key, {_COLUMNS} FROM messages m JOIN rooms r ON r.number = m.room"
-                " WHERE m.user = ? AND m.nonce = ?",
-                (wish.sender.id, wish.nonce),
-            ).fetchone()
-            if found:
-                return repeated(draft, found[0], _message(found[1:]))
-        number, name = self._number(draft)
-        id = self._last.get(number)
-        if id is None:
-            (id,) = self._writer.execute(
-                "SELECT ifnull(max(id), 0) FROM messages WHERE room = ?", (number,)
-            ).fetchone()
-        message = replace(wish, id=id + 1, room=name)
-        self._writer.execute(
-            "INSERT INTO messages (room, id, user, name, type, message, time, nonce)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                number,
-                message.id,
-                wish.sender.id,
-                wish.sender.name,
-                wish.type,
-                wish.message,
-                wish.time,
-                wish.nonce,
-            ),
+        sender, nonce = wish.sender, wish.nonce
+        if nonce is not None and (original := originals.get((sender.id, nonce))):
+            return repeated(draft, *original)
+        room = self._rooms.get(draft.room) or self._room(draft)
+        room.last += 1
+        message = replace(wish, id=room.last, room=room.name)
+        if nonce is not None:
+            originals[sender.id, nonce] = draft.room, message
+        names[sender.id] = sender.name
+        rows += (
+            room.number,
+            room.last,
+            sender.id,
+            sender.name,
+            wish.type,
+            wish.message,
+            wish.time,
+            # To bind None takes longer than all the rest.
+            0 if nonce is None else nonce,
         )
-        self._last[number] = message.id
         return Said(draft, message)
 
-    def _number(self, draft: Say) -> tuple[int, str]:
-        found = self._numbers.get(draft.room)
-        if found is None:
-            self._writer.execute(
-                "INSERT INTO rooms (key, name) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                (draft.room, draft.message.room),
+    def _originals(self, batch: list[Draft]) -> dict[_Nonce, _Original]:
+        """Return what was said before under the nonces of *batch*."""
+        nonces: list[object] = []
+        for draft in batch:
+            if isinstance(draft, Say) and draft.message.nonce is not None:
+                nonces += (draft.message.sender.id, draft.message.nonce)
+        if not nonces:
+            return {}
+        asked = ", ".join(["(?, ?)"] * (len(nonces) // 2))
+        found = self._writer.execute(
+            f"WITH asked (user, nonce) AS (VALUES {asked}) SELECT r.key, {_SELECTED} FROM asked"
+            " CROSS JOIN messages m ON m.user = asked.user AND m.nonce = asked.nonce"
+            " JOIN rooms r ON r.number = m.room",
+            nonces,
+        )
+        originals = {}
+        for room, *row in found:
+            message = _message(row)
+            assert message.nonce is not None
+            originals[message.sender.id, message.nonce] = room, message
+        return originals
+
+    def _name(self, names: dict[int, str]) -> None:
+        """Keep the *names* of who spoke, then those of who was renamed."""
+        new = [(id, name) for id, name in names.items() if self._names.get(id) != name]
+        if new:
+            self._writer.executemany(
+                "INSERT INTO users VALUES (?, ?) ON CONFLICT (id)"
+                " DO UPDATE SET name = excluded.name WHERE name <> excluded.name",
+                new,
             )
-            found = self._numbers[draft.room] = self._writer.execute(
-                "SELECT number, name FROM rooms WHERE key = ?", (draft.room,)
-            ).fetchone()
-        return found
+            self._names.update(new)
+        if self._renamed:
+            self._writer.executemany(
+                "UPDATE users SET name = ? WHERE id = ?",
+                [(name, id) for id, name in self._renamed.items()],
+            )
+            for id in self._renamed:
+                self._names.pop(id, None)
+
+    def _room(self, draft: Say) -> _Room:
+        """Return the room of *draft*, which is made if nothing was said in it."""
+        found = self._writer.execute(
+            "SELECT number, name, (SELECT ifnull(max(id), 0) FROM messages WHERE room = number)"
+            " FROM rooms WHERE key = ?",
+            (draft.room,),
+        ).fetchone()
+        if found is None:
+            name = draft.message.room
+            number = self._writer.execute(
+                "INSERT INTO rooms (key, name) VALUES (?, ?)", (draft.room, name)
+            ).lastrowid
+            found = number, name, 0
+        room = self._rooms[draft.room] = _Room(*found)
+        return room
+
+    def _forget(self) -> None:
+        """Ask the store again from now on: what is known may have been rolled back."""
+        self._rooms.clear()
+        self._names.clear()
 
     def _set(self, key: str, value: object) -> None:
         self._writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+@cache
+def _insertion(size: int) -> str:
+    """Return the statement that inserts up to *size* messages; what is over is all zeros."""
+    values = ", ".join(["(" + ", ".join("?" * len(_COLUMNS)) + ")"] * size)
+    columns = ", ".join(f"column{n}" for n in range(1, len(_COLUMNS)))
+    return (
+        f"INSERT OR ROLLBACK INTO messages ({', '.join(_COLUMNS)})"
+        f" SELECT {columns}, nullif(column{len(_COLUMNS)}, 0) FROM (VALUES {values}) WHERE column1"
+    )
 
 
 def _connected(path: Path) -> sqlite3.Connection:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import re
+import resource
 import signal
 import time
 from collections.abc import Callable, Generator
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from twisted.application import service
-from twisted.internet import defer, endpoints, interfaces, task
+from twisted.internet import defer, endpoints, interfaces, task, tcp
 from twisted.internet import reactor as _reactor
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
@@ -21,6 +23,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 
 from chatroom.chat import Chat
+from chatroom.fast import FAST, Direct
 from chatroom.log import Log, MemoryLog
 from chatroom.sqlite import SqliteLog, StoreError
 from chatroom.web import Door, Health, Site, Upgrade, root
@@ -31,6 +34,10 @@ TICK = 0.5
 """Every so many seconds `Chat.tick` is called."""
 DAY = 86_400
 MANY = 1_000_000
+BACKLOG = 4096
+"""So many connections may wait to be accepted, if the system lets them; Twisted's 50 are few."""
+FREEZE = 500
+"""With each so many connections more, the garbage collector stops looking at what there is."""
 
 # The module's type is that of a module; what it is, the reactor that twistd has installed, is more.
 reactor: Any = _reactor
@@ -182,9 +189,17 @@ class ChatService(service.Service):
         self._site = Site(Resource(), reactor)
         self._ports: dict[str, interfaces.IListeningPort] = {}
         self._store: SqliteLog | None = None
+        self._factories: list[HardenedFactory] = []
+        self._frozen = 0
 
     def privilegedStartService(self) -> None:
-        """Bind all ports, before privileges are given up. Raises `CannotStart`."""
+        """
+        Bind all ports, before privileges are given up. Raises `CannotStart`.
+
+        The process may then have as many files open as the system allows it to.
+        """
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         for description in self._options["listen"]:
             failed: list[Failure] = []
             endpoint = endpoints.serverFromString(reactor, description)
@@ -195,6 +210,12 @@ class ChatService(service.Service):
                 error = failed[0].value
                 reason = getattr(error, "socketError", error)
                 raise CannotStart(f"chatroom: cannot listen on {description}: {reason}")
+            port: Any = self._ports[description]
+            if type(port) is tcp.Port:
+                if "backlog=" not in description:
+                    port.socket.listen(BACKLOG)
+                if FAST:
+                    port.transport = Direct
 
     def startService(self) -> None:
         """Open the store and the doors. Raises `CannotStart`."""
@@ -215,7 +236,7 @@ class ChatService(service.Service):
         )
         heartbeat = {"ping": options["ping"], "ping_timeout": options["ping-timeout"]}
         factory = ChatFactory(chat, reactor, **heartbeat)
-        self._factories: list[HardenedFactory] = [factory]
+        self._factories.append(factory)
         doors: dict[str, Resource] = {
             "ws": Door(
                 factory,
@@ -262,6 +283,25 @@ class ChatService(service.Service):
             self._chat.tick()
         except Exception:  # noqa: BLE001 (the next tick may do)
             self._log.failure("a bug in a tick")
+        self._freeze(sum(factory.countConnections for factory in self._factories))
+
+    def _freeze(self, connections: int) -> None:
+        """
+        Keep the garbage collector from going through *connections*, while everybody waits.
+
+        They leave no garbage; what others leave is collected while nobody is there.
+        """
+        if connections >= self._frozen + FREEZE:
+            gc.collect(1)
+            gc.freeze()
+            self._frozen = connections
+        elif self._frozen and not connections:
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()
+            self._frozen = 0
+        elif connections <= self._frozen - FREEZE:
+            self._frozen = connections
 
     def _running(self) -> None:
         # The reactor's own would have the process die of the signal, and not with status 0.
@@ -270,6 +310,8 @@ class ChatService(service.Service):
             address(description, port.getHost()) for description, port in self._ports.items()
         )
         self._log.info("The room is open: {where}", where=where)
+        gc.collect()
+        gc.freeze()
 
     def _terminate(self) -> None:
         with contextlib.suppress(ReactorNotRunning):  # when it is asked twice

@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from autobahn.twisted.resource import WebSocketResource
-from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet import interfaces
-from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.protocol import connectionDone
+from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from twisted.web import http, server
 from twisted.web.resource import IResource, Resource
@@ -25,8 +25,9 @@ from twisted.web.static import File
 
 from chatroom import __version__
 from chatroom.chat import Chat
+from chatroom.fast import FAST, Opening, opening
 from chatroom.names import BadName, room_name
-from chatroom.websocket import ChatFactory, address
+from chatroom.websocket import ChatFactory, HardenedFactory, address
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"
@@ -89,19 +90,62 @@ class Request(server.Request):
         super().process()
 
 
+class Front(Protocol):
+    """
+    A connection to *site* that has said nothing yet.
+
+    With an ordinary handshake it becomes a WebSocket at once; with whatever else, a `Channel`.
+    """
+
+    transport: Any
+
+    def __init__(self, site: Site, address: IAddress) -> None:
+        self._site = site
+        self._address = address
+
+    def connectionMade(self) -> None:
+        self._site.expect(self)
+        if descriptors_left(self.transport) < SPARE // 2:
+            self.transport.abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        transport, patience = self.transport, self._site.heard(self)
+        asked = opening(data)
+        connection = asked and self._site.begin(transport, self._address, asked)
+        if asked and connection:
+            hand_over(transport, connection)
+            data = asked.rest
+        else:
+            connection = self._site.channel(self._address)
+            connection.patience = patience
+            hand_over(transport, connection)
+            connection.makeConnection(transport)
+        if data:
+            connection.dataReceived(data)
+
+    def late(self) -> None:
+        """Drop the connection: nothing came in time."""
+        self.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._site.heard(self)
+
+
 class Channel(http.HTTPChannel):
     """A connection on which each request has `HEAD` seconds to come in, however it trickles."""
 
     transport: Any
     successor: Any = None
     """The protocol that has taken the connection over."""
+    patience = HEAD
+    """How many seconds the first request has."""
     _deadline: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         super().connectionMade()
         if descriptors_left(self.transport) < SPARE // 2:
             self.transport.abortConnection()
-        self._expect()
+        self._expect(self.patience)
 
     def dataReceived(self, data: bytes) -> None:
         if self._deadline is None and not self._handlingRequest:
@@ -127,9 +171,9 @@ class Channel(http.HTTPChannel):
         self._cancel()
         super().connectionLost(reason)
 
-    def _expect(self) -> None:
+    def _expect(self, seconds: float = HEAD) -> None:
         self._cancel()
-        self._deadline = self.callLater(HEAD, self._late)
+        self._deadline = self.callLater(seconds, self._late)
 
     def _cancel(self) -> None:
         if self._deadline is not None:
@@ -150,6 +194,50 @@ class Site(server.Site):
 
     def __init__(self, root: IResource, reactor: interfaces.IReactorTime) -> None:
         super().__init__(root, reactor=reactor, parsePOSTFormSubmission=False)
+        self._clock = reactor
+        # In the order of their deadlines.
+        self._silent: dict[Front, float] = {}
+        self._due: IDelayedCall | None = None
+
+    def buildProtocol(self, addr: Any) -> Any:
+        return Front(self, addr) if FAST else self.channel(addr)
+
+    def channel(self, address: IAddress) -> Channel:
+        """Return the protocol of a connection from *address* that speaks HTTP."""
+        channel: Channel = super().buildProtocol(address)
+        return channel
+
+    def begin(self, transport: Any, peer: IAddress, asked: Opening) -> Any:
+        """Return the WebSocket that begins over *transport* as *asked*, if the short way does."""
+        upgrade = self.resource.children.get(asked.path[1:])
+        if not isinstance(upgrade, Upgrade) or not upgrade.allowed(asked.origin, asked.host):
+            return None
+        params = parse_qs(asked.query) if asked.query else {}
+        who = address(peer, asked.forwarded)
+        if upgrade.refused(params, who, transport) is not None:
+            return None
+        return upgrade.factory.begin(transport, asked, params, who)
+
+    def expect(self, front: Front) -> None:
+        """Have *front* dropped if nothing is `heard` of it in time."""
+        self._silent[front] = self._clock.seconds() + HEAD
+        if self._due is None:
+            self._due = self._clock.callLater(HEAD, self._drop)
+
+    def heard(self, front: Front) -> float:
+        """Return how many seconds *front* still had, and forget it."""
+        return self._silent.pop(front, 0.0) - self._clock.seconds()
+
+    def _drop(self) -> None:
+        self._due = None
+        now = self._clock.seconds()
+        while self._silent:
+            front, deadline = next(iter(self._silent.items()))
+            if deadline > now:
+                self._due = self._clock.callLater(deadline - now, self._drop)
+                return
+            del self._silent[front]
+            front.late()
 
     def acceptableProtocols(self) -> list[bytes]:
         return [b"http/1.1"]
@@ -167,7 +255,7 @@ class Upgrade(Resource):
 
     isLeaf = True
 
-    def __init__(self, factory: WebSocketServerFactory, origins: list[str]) -> None:
+    def __init__(self, factory: HardenedFactory, origins: list[str]) -> None:
         super().__init__()
         self.factory = factory
         self._origins = {origin.lower().rstrip("/") for origin in origins}
@@ -189,9 +277,14 @@ class Upgrade(Resource):
             request.setHeader("Upgrade", "websocket")
             request.setHeader("Connection", "Upgrade")
             return answer(request, 426, "this is for WebSocket clients")
-        if not self.allowed(request):
+        host = header(request, "host") or ""
+        if not self.allowed(header(request, "origin"), host):
             return answer(request, 403, "pages from there may not connect here")
-        if (refusal := self.refused(request)) is not None:
+        # As Autobahn will parse it; Twisted takes a semicolon for a separator too.
+        params = parse_qs(request.uri.partition(b"?")[2].decode("latin-1"))
+        who = address(request.getClientAddress(), header(request, "x-forwarded-for"))
+        refusal = self.refused(params, who, request.channel.transport)
+        if refusal is not None:
             status, words = refusal
             if status in (429, 503):
                 request.setHeader("Retry-After", str(RETRY))
@@ -202,14 +295,13 @@ class Upgrade(Resource):
         channel.successor = getattr(transport, "wrappedProtocol", transport.protocol)
         return taken_over
 
-    def allowed(self, request: server.Request) -> bool:
-        """Return whether a page that this request comes from may connect, if it is one."""
-        origin = header(request, "origin")
+    def allowed(self, origin: str | None, host: str) -> bool:
+        """Return whether a page of *origin* may connect to *host*; without one it is no page."""
         if origin is None or "*" in self._origins or origin.lower() in self._origins:
             return True
         try:
             parts = urlsplit(origin)
-            ours = urlsplit(f"{parts.scheme}://{header(request, 'host')}")
+            ours = urlsplit(f"{parts.scheme}://{host}")
             default = {"http": 80, "https": 443}.get(parts.scheme)
             return (
                 default is not None
@@ -220,9 +312,15 @@ class Upgrade(Resource):
         except ValueError:
             return False
 
-    def refused(self, request: server.Request) -> tuple[int, str] | None:
-        """Return the status and the words with which this request is refused, if it is."""
-        if descriptors_left(request.channel.transport) < SPARE:
+    def refused(
+        self, params: dict[str, list[str]], who: str, transport: object
+    ) -> tuple[int, str] | None:
+        """
+        Return the status and the words of a refusal, if it is one.
+
+        *params* is the query, *who* the address for counting, *transport* the connection.
+        """
+        if descriptors_left(transport) < SPARE:
             return 503, "the server is full"
         return None
 
@@ -239,20 +337,19 @@ class Door(Upgrade):
         self._connections = connections
         self._per_address = per_address
 
-    def refused(self, request: server.Request) -> tuple[int, str] | None:
-        # As Autobahn will parse it; Twisted takes a semicolon for a separator too.
-        query = parse_qs(request.uri.partition(b"?")[2].decode("latin-1"))
-        for wish in query.get("room", [])[-1:]:
+    def refused(
+        self, params: dict[str, list[str]], who: str, transport: object
+    ) -> tuple[int, str] | None:
+        for wish in params.get("room", [])[-1:]:
             try:
                 room_name(wish)
             except BadName as error:
                 return 400, str(error)
         if 0 < self._connections <= self.factory.countConnections:
             return 503, "the room is full"
-        who = address(request.getClientAddress(), header(request, "x-forwarded-for"))
         if 0 < self._per_address <= self.factory.addresses[who]:
             return 429, "too many connections from your address"
-        return super().refused(request)
+        return super().refused(params, who, transport)
 
 
 class Health(Resource):
@@ -377,6 +474,14 @@ def root(page: Path, doors: dict[str, Resource]) -> Resource:
     for name, door in doors.items():
         tree.putChild(name.encode(), door)
     return tree
+
+
+def hand_over(transport: Any, protocol: Any) -> None:
+    """Have *protocol* told from now on what happens on *transport*."""
+    if isinstance(transport, ProtocolWrapper):
+        transport.wrappedProtocol = protocol
+    else:
+        transport.protocol = protocol
 
 
 def answer(request: server.Request, status: int, words: str) -> bytes:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import lru_cache, partial, wraps
 from typing import Any, TypeVar
 
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from autobahn.websocket.types import ConnectionRequest
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger, LogLevel
@@ -19,8 +19,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatroom.chat import Chat, Session
-from chatroom.events import LOBBY, Batch, Close, decode
-from chatroom.frames import WINDOW, deflating, plain
+from chatroom.events import LOBBY, Batch, Close, Event, decode
+from chatroom.fast import Direct, Mold, Opening, ShortFrames, compiled
+from chatroom.frames import WINDOW, deflating, frame, plain
+from chatroom.heartbeat import Heartbeat
 from chatroom.log import Unavailable
 from chatroom.names import BadName
 
@@ -34,6 +36,9 @@ FRAGMENT = 32
 """A message that may have n bytes may come in n / FRAGMENT fragments."""
 LINGER = 2.0
 """How many seconds a peer has to answer a close frame, and then to take what is still to go."""
+MOLDS = 64
+"""So many different sorts of handshakes are remembered."""
+PING = frame(0x89, b"alive?")
 REFUSED = 2**20
 """How many bytes may still come in from a peer whose connection has failed."""
 
@@ -56,21 +61,17 @@ def ours(callback: Callable[..., R]) -> Callable[..., R | None]:
         try:
             return callback(self, *args)
         except Exception:  # noqa: BLE001 (whatever it is, the other connections go on)
-            self.log.failure("a bug in a connection")
-            self.end(Close.INTERNAL, "a bug in the server")
+            self.faulted()
             return None
 
     return guarded
 
 
-def harden(
-    factory: WebSocketServerFactory, *, message: int, ping: float, ping_timeout: float
-) -> None:
+def harden(factory: WebSocketServerFactory, *, message: int) -> None:
     """
     Set every limit that Autobahn leaves open, in production and under the conformance suite alike.
 
-    *message* is the most bytes of one message that comes in; *ping* and *ping_timeout* are the
-    seconds of the heartbeat, 0 for none.
+    *message* is the most bytes of one message that comes in.
     """
     factory.setProtocolOptions(
         # One more than the limit: inflating stops at Autobahn's without a word (see `Hardened`).
@@ -79,9 +80,6 @@ def harden(
         failByDrop=False,
         closeHandshakeTimeout=LINGER,
         openHandshakeTimeout=5,
-        autoPingInterval=ping,
-        autoPingTimeout=ping_timeout,
-        autoPingRestartOnAnyTraffic=False,
         # Who may connect is decided before Autobahn is asked.
         allowNullOrigin=True,
         webStatus=False,
@@ -110,12 +108,12 @@ def accept_deflate(offers: Sequence[object], message: int) -> PerMessageDeflateO
     return None
 
 
-class Hardened(WebSocketServerProtocol):
+class Hardened(ShortFrames):
     """
     Autobahn's protocol without its open ends.
 
     A message that is too large, or in too many fragments, ends with 1009; a peer that goes on after
-    its connection has failed is dropped.
+    its connection has failed is dropped, and so is one that gives no sign of life.
     """
 
     factory: HardenedFactory
@@ -124,6 +122,7 @@ class Hardened(WebSocketServerProtocol):
     log = Quiet()
     # Autobahn looks for this before it has copied its options to the instance, and finds nothing.
     tcpNoDelay = True
+    slot = 0
     _fragments = 0
     _refused = 0
     _lingering: IDelayedCall | None = None
@@ -133,14 +132,60 @@ class Hardened(WebSocketServerProtocol):
         if self.state == self.STATE_OPEN:
             self.sendCloseFrame(code=int(code), reasonUtf8=reason.encode())
 
-    def received(self, payload: bytes, binary: bool) -> None:
-        """Take a whole message of a size that is allowed."""
+    @property
+    def is_closed(self) -> Deferred[Any]:
+        """Nothing: one of Autobahn's own would hold this, which holds it, after the end."""
+        return Deferred()
+
+    @is_closed.setter
+    def is_closed(self, unused: Deferred[Any]) -> None:
+        pass
+
+    def chosen(self, protocols: Sequence[str]) -> str | None:
+        """Return which of *protocols* is spoken, if any."""
+        return None
+
+    def agreed(self) -> dict[str, object]:
+        """Return attributes that all connections have that begin with the same handshake."""
+        return {}
+
+    def opened(self, params: dict[str, list[str]], who: str) -> None:
+        """Begin; *params* is the query, and *who* the address for counting."""
+        self.factory.connections.join(self)
+
+    def onConnect(self, request: ConnectionRequest) -> str | None:
+        self._request = request
+        return self.chosen(request.protocols)
 
     def onOpen(self) -> None:
-        self.factory.connections.add(self)
+        vars(self).update(self.agreed())
+        forwarded = self._request.headers.get("x-forwarded-for")
+        self.opened(self._request.params, address(self.transport.getPeer(), forwarded))
+        del self._request
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        self.factory.connections.discard(self)
+        self.factory.gone(self)
+
+    def faulted(self) -> None:
+        """Log the exception that is being handled, and end the connection: it is our fault."""
+        self.log.failure("a bug in a connection")
+        self.end(Close.INTERNAL, "a bug in the server")
+
+    def ask(self) -> None:
+        """Send a ping."""
+        if self.state == self.STATE_OPEN:
+            self.transport.write(PING)
+
+    def ponged(self) -> None:
+        self.factory.connections.heard(self)
+
+    def onPong(self, payload: bytes) -> None:
+        self.ponged()
+
+    def lapse(self) -> None:
+        """Drop the connection: there was no pong in time."""
+        self.wasNotCleanReason = "no sign of life"
+        self.dropConnection(abort=True)
 
     def dropConnection(self, abort: bool = False) -> None:
         """
@@ -150,7 +195,10 @@ class Hardened(WebSocketServerProtocol):
         ever for a peer that does not read.
         """
         abort = abort and not self.wasClean
+        if isinstance(self.transport, Direct):
+            self.transport.shut()
         super().dropConnection(abort)
+        self.factory.gone(self)
         if not abort and self._lingering is None:
             self._lingering = self.factory.reactor.callLater(LINGER, self._closeConnection, True)
 
@@ -159,13 +207,18 @@ class Hardened(WebSocketServerProtocol):
             self._lingering.cancel()
         super().connectionLost(reason)
 
-    def dataReceived(self, data: bytes) -> None:
+    def longReceived(self, data: bytes) -> None:
         # Autobahn goes on reading, to find the answer to its close frame.
         if self.failedByMe:
             self._refused += len(data)
             if self._refused > REFUSED:
                 self.dropConnection(abort=True)
-        super().dataReceived(data)
+        super().longReceived(data)
+
+    def sendCloseFrame(self, *args: Any, **kwargs: Any) -> None:
+        if isinstance(self.transport, Direct):
+            self.transport.shut()
+        super().sendCloseFrame(*args, **kwargs)
 
     def onMessageBegin(self, isBinary: bool) -> None:
         self._fragments = 0
@@ -188,8 +241,8 @@ class Hardened(WebSocketServerProtocol):
 class EchoProtocol(Hardened):
     """Sends back what it gets."""
 
-    def onConnect(self, request: ConnectionRequest) -> str | None:
-        return "echo-protocol" if "echo-protocol" in request.protocols else None
+    def chosen(self, protocols: Sequence[str]) -> str | None:
+        return "echo-protocol" if "echo-protocol" in protocols else None
 
     def received(self, payload: bytes, binary: bool) -> None:
         self.sendMessage(payload, binary)
@@ -202,46 +255,52 @@ class ChatProtocol(Hardened):
     factory: ChatFactory
     session: Session | None = None
     address = ""
+    _encode: tuple[Callable[[Sequence[Event]], bytes]]
     _begun = False
 
-    @ours
-    def onConnect(self, request: ConnectionRequest) -> str | None:
-        self._params = {name: values[-1] for name, values in request.params.items()}
-        self.address = address(self.transport.getPeer(), request.headers.get("x-forwarded-for"))
-        if self.address:
-            self.factory.addresses[self.address] += 1
-        return PROTOCOL if PROTOCOL in request.protocols else None
+    def chosen(self, protocols: Sequence[str]) -> str | None:
+        return PROTOCOL if PROTOCOL in protocols else None
+
+    def agreed(self) -> dict[str, object]:
+        compress = self._perMessageCompress
+        # In a tuple, for on a class a function would become a method.
+        return {"_encode": (deflating(compress.server_max_window_bits) if compress else plain,)}
 
     @ours
-    def onOpen(self) -> None:
-        super().onOpen()
-        compress = self._perMessageCompress
-        self._encode = deflating(compress.server_max_window_bits) if compress else plain
+    def opened(self, params: dict[str, list[str]], who: str) -> None:
+        super().opened(params, who)
+        self.address = who
+        if who:
+            self.factory.addresses[who] += 1
         # What the HTTP server left registered would be told of our buffer instead of us.
         self.transport.unregisterProducer()
         self.transport.registerProducer(self, True)
-        after = self._params.get("after", "")
+        send: Callable[[Batch], None] = self.send
+        if compiled is not None and isinstance(self.transport, Direct):
+            send = self.transport.outlet = compiled.Outlet(send, self._encode[0])
+        said = {name: values[-1] for name, values in params.items()}
+        after = said.get("after", "")
         try:
             self.session = self.factory.chat.connect(
-                self.send, self.end, self._params.get("name"), self._params.get("token")
+                send, self.end, said.get("name"), said.get("token")
             )
             self.session.enter(
-                self._params.get("room", LOBBY),
+                said.get("room", LOBBY),
                 int(after) if re.fullmatch("[0-9]{1,16}", after) else None,
-                self._params.get("epoch"),
+                said.get("epoch"),
             )
         except Unavailable:
             self.end(Close.TRY_AGAIN, "the store cannot be read now")
         except BadName as error:
             self.end(Close.POLICY, str(error))
-        else:
-            # Nothing more is read until the room has said something, so that nothing piles up.
-            self.transport.pauseProducing()
 
     def received(self, payload: bytes, binary: bool) -> None:
         if binary:
             self.end(Close.UNSUPPORTED, "this is a text protocol")
         elif self.session is not None:
+            if not self._begun:
+                # Until the room has said something nothing more is read, so that nothing piles up.
+                self.transport.pauseProducing()
             self.session.receive(decode(payload))
 
     @ours
@@ -255,14 +314,18 @@ class ChatProtocol(Hardened):
             # Who closes without giving a code (1005) means it as much as who gives 1000.
             meant = wasClean and not self.closedByMe and self.remoteCloseCode in (None, 1000)
             self.session.close(clean=meant)
+            # It knows how to send, and so holds this.
+            self.session = None
 
-    def send(self, batch: Batch) -> None:
-        """Write *batch*, encoded once for all connections like this one."""
+    def send(self, batch: Batch, sent: int = 0) -> None:
+        """Write *batch*, encoded once for all connections like this one, but its *sent* bytes."""
         if self.state == self.STATE_OPEN:
             if not self._begun:
                 self._begun = True
                 self.transport.resumeProducing()
-            self.transport.write(batch.encoded(self._encode))
+            self.transport.write(batch.encoded(self._encode[0])[sent:])
+            if isinstance(self.transport, Direct):
+                self.transport.reopen()
 
     def pauseProducing(self) -> None:
         """Take no more, neither from the room nor from the peer: it does not read."""
@@ -286,7 +349,10 @@ class ChatProtocol(Hardened):
 
 class HardenedFactory(WebSocketServerFactory):
     """
-    What all connections of one kind share, hardened: see `harden` for *message* and the heartbeat.
+    What all connections of one kind share, hardened.
+
+    *message* is the most bytes of one message that comes in; *ping* and *ping_timeout* are the
+    seconds of the heartbeat, 0 for never.
     """
 
     protocol: Any
@@ -295,15 +361,43 @@ class HardenedFactory(WebSocketServerFactory):
         self, reactor: IReactorTime, message: int, *, ping: float = 25.0, ping_timeout: float = 20.0
     ) -> None:
         super().__init__(server="chatroom", reactor=reactor)
-        self.connections: set[Hardened] = set()
-        harden(self, message=message, ping=ping, ping_timeout=ping_timeout)
+        self.connections = Heartbeat[Hardened](reactor, ping, ping_timeout)
+        self._farewell: Deferred[None] | None = None
+        self._mold = lru_cache(MOLDS)(partial(Mold, self))
+        harden(self, message=message)
 
-    def farewell(self) -> Deferred[Any]:
+    def begin(
+        self, transport: Any, asked: Opening, params: dict[str, list[str]], who: str
+    ) -> Hardened | None:
+        """
+        Answer what was *asked* over *transport*, and return the connection that has begun.
+
+        *params* is its query, and *who* the address for counting. What Autobahn would refuse is
+        left to it: then nothing is done.
+        """
+        try:
+            mold = self._mold(asked.extensions, asked.protocols)
+        except ValueError:
+            return None
+        connection: Hardened = mold.open(transport, asked.key)
+        connection.opened(params, who)
+        return connection
+
+    def gone(self, connection: Hardened) -> None:
+        """Forget *connection*."""
+        self.connections.leave(connection)
+        if self._farewell is not None and not self._farewell.called and not any(self.connections):
+            self._farewell.callback(None)
+
+    def farewell(self) -> Deferred[None]:
         """End all connections with 1012; fires when they are gone, after two seconds at most."""
+        farewell = self._farewell = Deferred()
         going = list(self.connections)
         for connection in going:
             connection.end(Close.RESTART, "the server is stopping; come back soon")
-        return DeferredList([connection.is_closed for connection in going])
+        if not going:
+            farewell.callback(None)
+        return farewell
 
 
 class ChatFactory(HardenedFactory):

@@ -90,6 +90,8 @@ class Line:
 
     def __init__(self, hear: Callable[[Event], None] | None = None) -> None:
         self.session: Session
+        self.sent: Callable[[], None] | None = None
+        """What happens in the middle of being sent to, once all was heard."""
         self.batches: list[list[Event]] = []
         self.ended: tuple[Close, str] | None = None
         self.space: int | None = None
@@ -112,6 +114,8 @@ class Line:
         if self._hear is not None:
             for event in batch.events:
                 self._hear(event)
+        if self.sent is not None:
+            self.sent()
 
     def disconnect(self, code: Close, reason: str) -> None:
         assert self.ended is None, "ended twice"

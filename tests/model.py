@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from itertools import count
 from typing import Literal
 
@@ -48,6 +49,8 @@ class Client:
     """Somebody with a token, a cursor in each room, and an outbox."""
 
     def __init__(self, hall: Hall, number: int) -> None:
+        self.plot: Callable[[], None] = lambda: None
+        """What it does in the middle of being sent to."""
         self.hall = hall
         self.number = number
         self.line: Line | None = None
@@ -74,6 +77,7 @@ class Client:
     def connect(self, room: str, name: str | None = None) -> None:
         view = self.views[room]
         line = Line(self._hear)
+        line.sent = self.plot
         try:
             line.session = self.hall.chat.connect(line.send, line.disconnect, name, self.token)
         except Unavailable:

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatroom.chat import PATIENCE, ROOMS, rfc3339
 from chatroom.events import (
     PAGE,
     Bad,
     Close,
     Command,
+    CommonInit,
     Error,
     Exit,
     Exited,
@@ -33,6 +33,7 @@ from chatroom.events import (
 )
 from chatroom.log import Unavailable
 from chatroom.names import BadName
+from chatroom.session import PATIENCE, ROOMS, rfc3339
 from tests.hall import Hall, Line, heard, numbers, only, pair, speak, texts
 
 # Connecting.
@@ -152,7 +153,7 @@ def test_the_first_thing_is_always_an_init() -> None:
     init, *rest = bob.heard()
     assert isinstance(init, Init)
     assert [type(event) for event in rest] == [
-        *(Error, Error, Pong, Page, Message, Renamed, Exited, Init)
+        *(Error, Error, Pong, Page, Message, Renamed, Exited, CommonInit)
     ]
     codes = [event.code for event in rest if isinstance(event, Error)]
     assert codes == ["name_taken", "bad_message"]
@@ -816,7 +817,7 @@ def test_coming_and_going_at_once() -> None:
     ann, bob = pair(hall)
     ann.say(Join("dev"), Exit("dev"), Join("dev"))
     hall.turn()
-    assert [type(event) for event in ann.heard()] == [Init, Exited, Init]
+    assert [type(event) for event in ann.heard()] == [CommonInit, Exited, CommonInit]
     bob.say(Exit("lobby"), Join("lobby"))
     hall.turn()
     exited, init = bob.heard()
@@ -932,7 +933,7 @@ def test_typing_among_other_things() -> None:
     hall.turn()
     assert [type(event) for event in ann.heard()] == [Message, Typed, Joined, Typed]
     assert [type(event) for event in bob.heard()] == [Typed, Message, Joined, Typed]
-    assert [type(event) for event in cid.heard()] == [Init]
+    assert [type(event) for event in cid.heard()] == [CommonInit]
 
 
 def test_ones_own_typing_is_not_heard_with_the_init_of_another_device() -> None:
@@ -941,7 +942,7 @@ def test_ones_own_typing_is_not_heard_with_the_init_of_another_device() -> None:
     also = hall.connect(token=hall.chat.token(ann.session.user))
     ann.say(Typing(), Talk("hi"))
     hall.turn()
-    assert [type(event) for event in also.heard()] == [Init, Message]
+    assert [type(event) for event in also.heard()] == [CommonInit, Message]
 
 
 def test_typing_is_passed_on_once_in_three_seconds() -> None:

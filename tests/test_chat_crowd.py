@@ -115,3 +115,20 @@ def test_who_is_sent_away_while_a_crowd_grows_thin(monkeypatch: pytest.MonkeyPat
     hall.tick(1)
     assert isinstance(only(ann), Init)
     assert isinstance(only(bob), Init)
+
+
+def test_who_could_not_be_told_that_a_crowd_grew_thin() -> None:
+    hall = Hall(crowd=3)
+    ann, bob, *others = crowd(hall, 4)
+    bob.session.pause()
+    speak(hall, ann, "1")
+    for line in others:
+        line.session.close(clean=True)
+    hall.turn()
+    hall.tick(1)
+    assert isinstance(ann.heard()[-1], Init)
+    bob.drain()
+    message, init = bob.heard()
+    assert texts([message]) == ["1"]
+    assert isinstance(init, Init)
+    assert init.users == [Who(1, "guest-1"), Who(2, "guest-2")]

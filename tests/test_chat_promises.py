@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from unittest import mock
@@ -22,6 +23,8 @@ DOES = ["nothing"]
 DOES += 8 * ["talk"]
 DOES += 5 * ["deliver", "connect"]
 DOES += 3 * ["drop", "blip", "pause", "space", "drain", "tick", "check", "join"]
+DOES += 3 * ["plot"]
+PLOTS = ("pause", "drain", "again", "quit", "blip", "talk")
 DOES += 2 * ["resend", "again", "rename", "typing", "history", "exit", "return", "mend"]
 DOES += ["quit", "forget", "become", "turn", "crash", "break"]
 DEED = st.tuples(st.sampled_from(DOES), st.integers(0, 2), st.integers(0, 5))
@@ -42,7 +45,14 @@ def small_limits() -> Iterator[None]:
         yield
 
 
-def do(hall: Hall, clients: Sequence[Client], what: str, who: int, how: int) -> None:
+def do(
+    hall: Hall,
+    clients: Sequence[Client],
+    what: str,
+    who: int,
+    how: int,
+    plots: deque[tuple[str, int]],
+) -> None:
     """Let the client number *who* do *what*, where it can be done."""
     client = clients[who]
     room = ROOMS[how // 4]
@@ -62,7 +72,9 @@ def do(hall: Hall, clients: Sequence[Client], what: str, who: int, how: int) -> 
             client.become(clients[how % len(clients)])
         case "talk" if line is not None:
             for _ in range(how + 1):
-                client.talk(room)
+                # The answer to the last one may have been its end.
+                if client.line is line:
+                    client.talk(room)
         case "resend" if line is not None and client.outbox:
             client.resend(list(client.outbox)[how % len(client.outbox)])
         case "again" if line is not None and client.said:
@@ -79,7 +91,8 @@ def do(hall: Hall, clients: Sequence[Client], what: str, who: int, how: int) -> 
             client.exit(room)
         case "return" if client.reading and view.inside and view.asked is False:
             client.exit(room)
-            client.join(room)
+            if client.line is line and client.reading:
+                client.join(room)
         case "pause" if line is not None:
             line.session.pause()
         case "space" if line is not None:
@@ -105,7 +118,10 @@ def do(hall: Hall, clients: Sequence[Client], what: str, who: int, how: int) -> 
         case "break" | "mend":
             hall.log.broken = what == "break"
         case "check":
+            plots.clear()
             check(hall, clients)
+        case "plot":
+            plots.append((PLOTS[how], who))
         case _:
             return
     for each in clients:
@@ -187,8 +203,18 @@ def test_nobody_misses_anything(
     with small_limits():
         hall = Hall(crowd=crowd, grace=grace, rate=0)
         clients = [Client(hall, number) for number in range(3)]
+        plots: deque[tuple[str, int]] = deque()
+
+        def meddle() -> None:
+            """Let somebody do what was planned, in the middle of everybody being sent to."""
+            if plots:
+                what, whom = plots.popleft()
+                do(hall, clients, what, whom, 0, plots)
+
         for client in clients:
+            client.plot = meddle
             client.connect(ROOMS[0])
         for what, who, how in deeds:
-            do(hall, clients, what, who, how)
+            do(hall, clients, what, who, how, plots)
+        plots.clear()
         finish(hall, clients)

@@ -7,6 +7,7 @@ from chatroom import room as rooms
 from chatroom.events import (
     Bad,
     Close,
+    CommonInit,
     Error,
     Exit,
     Exited,
@@ -189,7 +190,7 @@ def test_what_a_paused_client_says_waits() -> None:
     bob.drain()
     assert [type(event) for event in bob.heard()] == [Pong, Error]
     hall.turn()
-    assert [type(event) for event in bob.heard()] == [Message, Init]
+    assert [type(event) for event in bob.heard()] == [Message, CommonInit]
 
 
 def test_what_waits_when_a_client_goes_is_never_done() -> None:
@@ -241,7 +242,7 @@ def test_who_leaves_and_comes_and_is_paused_hears_so_in_that_order() -> None:
     hall.turn()
     assert bob.heard() == []
     bob.drain()
-    assert [type(event) for event in bob.heard()] == [Exited, Init]
+    assert [type(event) for event in bob.heard()] == [Exited, CommonInit]
 
 
 def test_who_is_too_far_behind_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from autobahn.websocket.protocol import WebSocketProtocol
 from playwright.sync_api import expect
 from websockets import ClientConnection, connect
 
-from chatroom import chat, room, websocket
+from chatroom import chat, room, session, websocket
 from chatroom.events import (
     PAGE,
     Bad,
@@ -306,7 +306,7 @@ def test_all_parameters_are_told() -> None:
     source = inspect.getsource(websocket)
     table = rows(sections(read(PROTOCOL), 2)["Connecting"])
     told = {named(row[0])[0] for row in table if named(row[0])}
-    assert told == set(re.findall(r'_params\.get\("(\w+)"', source)) != set()
+    assert told == set(re.findall(r'said\.get\("(\w+)"', source)) != set()
 
 
 def test_all_error_codes_are_told() -> None:
@@ -430,7 +430,7 @@ def test_limits_are_as_told(daemon: Daemon) -> None:
         *((name, value) for name, value in limits.items()),
         ("`join` and `exit` at once; `rate` for long.", 5 * limits["burst"]),
         ("Bytes of one WebSocket message that you send.", websocket.MESSAGE),
-        ("Errors at once; 1 a second for long.", chat.PATIENCE),
+        ("Errors at once; 1 a second for long.", session.PATIENCE),
         ("Messages in an `init` with `resumed: true`.", room.RESUME),
         ("Messages in an `init` with `resumed: false`.", room.BEGIN),
         ("Bytes of one `init` or `history`, nearly.", room.ANSWER),
@@ -455,7 +455,7 @@ def test_limits_are_as_told(daemon: Daemon) -> None:
     [
         (r"within (\d+) seconds, the others see", Options().defaults["grace"]),
         (r"more than (\d+) people", Options().defaults["crowd"]),
-        (r"every (\d+) seconds; the server passes no more", chat.TYPING),
+        (r"every (\d+) seconds; the server passes no more", session.TYPING),
     ],
 )
 def test_figures_in_the_text_are_right(words: str, value: float) -> None:
@@ -661,6 +661,6 @@ def test_the_table_has_all_files_and_what_they_may_import() -> None:
     }
 
 
-def test_the_core_is_the_first_six() -> None:
+def test_the_core_is_the_first_seven() -> None:
     table = rows(sections(read(ARCHITECTURE), 2)["Files"])
-    assert {named(row[0])[0] for row in table[:6]} == {f"{module}.py" for module in CORE}
+    assert {named(row[0])[0] for row in table[:7]} == {f"{module}.py" for module in CORE}

@@ -15,6 +15,7 @@ from chatroom.events import (
     Batch,
     Close,
     Command,
+    CommonInit,
     Error,
     Event,
     Exit,
@@ -36,6 +37,9 @@ from chatroom.events import (
     Typed,
     Typing,
     Who,
+    _decode,
+    common_past,
+    common_users,
     decode,
     encode,
 )
@@ -307,6 +311,7 @@ def test_nothing_that_a_client_sends_raises(text: bytes) -> None:
 # What the server says.
 
 LIMITS = Limits(4000, 32, 64, 64, ("text",), 200, 5.0, 20)
+NAME = st.text(st.characters(codec="utf-8"), max_size=5)
 SAYS: list[tuple[Event, dict[str, object]]] = [
     (
         Init("lobby", Self(1, "Ann", "t"), [ANN], 1, [HELLO], False, True, "e", LIMITS),
@@ -456,12 +461,6 @@ def test_a_ping_may_come_without_data() -> None:
     assert encode(Pong(command.data)) == b'{"event":"pong","data":{}}'
 
 
-def test_a_message_gets_its_id_as_a_new_record() -> None:
-    numbered = HELLO.numbered(9)
-    assert (HELLO.id, numbered.id) == (7, 9)
-    assert numbered.message == HELLO.message
-
-
 def test_a_batch_is_encoded_once_for_each_format() -> None:
     calls: list[str] = []
 
@@ -478,6 +477,30 @@ def test_a_batch_is_encoded_once_for_each_format() -> None:
         assert batch.encoded(frames) == encode(HELLO) * 2
         assert batch.encoded(lines) == [encode(HELLO)] * 2
     assert calls == ["frames", "lines"]
+
+
+@given(
+    st.lists(st.builds(Who, st.integers(0, 2**53), NAME), min_size=1, max_size=4),
+    st.lists(st.text(st.characters(codec="utf-8")), max_size=3),
+    st.booleans(),
+    NAME,
+)
+def test_an_init_made_of_what_is_shared_is_the_same(
+    users: list[Who], said: list[str], yes: bool, room: str
+) -> None:
+    messages = [Message(n, room, text, "text", ANN, "", None) for n, text in enumerate(said)]
+    init = Init(room, Self(1, room, "t"), users, 9, messages, yes, not yes, room, LIMITS)
+    whole = encode(init)
+    past = common_past(room, messages, yes, not yes, room, LIMITS)
+    common = past, common_users(users[:-1])
+    line = encode(CommonInit(**msgspec.structs.asdict(init), common=common))
+    assert json.loads(line) == json.loads(whole)
+    assert b"\n" not in line
+
+
+@given(SAID.map(lambda value: json.dumps(value).encode()))
+def test_the_two_ways_to_decode_are_one(text: bytes) -> None:
+    assert decode(text) == _decode(text)
 
 
 def test_close_codes() -> None:

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatroom import chat, websocket
 from chatroom.events import Batch
 from chatroom.frames import frame
+from chatroom.session import Session
 from tests.daemon import Daemon
 from tests.fuzz import frames, words
 from tests.fuzz.answers import Answers, Wrong
@@ -54,10 +55,10 @@ class InMemory(SynchronousTestCase):
         self.assertGreater(result.seen.events, 1000)
 
     def test_an_exception_is_found(self) -> None:
-        def typing(session: object, room: object) -> None:
+        def rename(chat: object, user: object, wish: object) -> None:
             raise ZeroDivisionError("planted")
 
-        self.patch(chat.Session, "_typing", typing)
+        self.patch(chat.Chat, "rename", rename)
         told = str(self.run_small())
         self.assertIn("ZeroDivisionError: planted", told)
         self.assertIn("it had sent", told)
@@ -70,15 +71,15 @@ class InMemory(SynchronousTestCase):
 
     def test_what_is_kept_is_found(self) -> None:
         kept: list[object] = []
-        close = chat.Session.close
+        close = Session.close
 
-        def keeping(session: chat.Session, *, clean: bool) -> None:
+        def keeping(session: Session, *, clean: bool) -> None:
             kept.append(session)
             close(session, clean=clean)
 
-        self.patch(chat.Session, "close", keeping)
+        self.patch(Session, "close", keeping)
         told = "\n".join(self.run_small(400, 100).faults)
-        self.assertRegex(told, r"growth: \d+ instances of chatroom\.chat\.Session, before \d+")
+        self.assertRegex(told, r"growth: \d+ instances of chatroom\.session\.Session, before \d+")
 
     def test_a_lost_event_is_found(self) -> None:
         send = websocket.ChatProtocol.send

@@ -10,7 +10,7 @@ import pytest
 
 REPO = Path(__file__).parent.parent
 
-CORE = {"events", "limits", "names", "log", "room", "chat"}
+CORE = {"events", "limits", "names", "log", "room", "session", "chat"}
 OURS = {
     "__init__": set[str](),
     "events": set[str](),
@@ -18,11 +18,15 @@ OURS = {
     "names": set[str](),
     "log": {"events"},
     "room": {"events", "limits", "names", "log"},
-    "chat": {"events", "limits", "names", "log", "room"},
+    # A session knows its chat, which makes it; only by type.
+    "session": {"events", "limits", "names", "log", "room", "chat"},
+    "chat": {"events", "names", "log", "room", "session"},
     "sqlite": {"events", "log"},
     "frames": {"events"},
-    "websocket": {*CORE, "frames"},
-    "web": {*CORE, "websocket"},
+    "fast": set[str](),
+    "heartbeat": set[str](),
+    "websocket": {*CORE, "frames", "fast", "heartbeat"},
+    "web": {*CORE, "fast", "websocket"},
 }
 """What a module may import of ours. An edge that is not here: the core. `tap`: everything."""
 OTHERS = {"events": {"msgspec"}, "names": {"precis_i18n"}}

@@ -52,7 +52,8 @@ def test_who_waits_as_told_is_not_refused_again(
     for step in steps:
         now += step
         if wait := bucket.take(now):
-            assert 0 < wait <= 1 / rate
+            # One may be let through by a thousandth too early.
+            assert 0 < wait <= 1.001 / rate
             now += wait
             assert bucket.take(now) == 0.0
 

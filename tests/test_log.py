@@ -118,6 +118,6 @@ def test_a_user_is_known_for_longer_than_their_messages() -> None:
     ],
 )
 def test_what_becomes_of_a_nonce_that_was_used(draft: Say, same: bool) -> None:
-    original = say("a", nonce="n").message.numbered(7)
+    original = say("a", nonce="n").message
     outcome = repeated(draft, "lobby", original)
     assert isinstance(outcome, Repeated) is same

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import unicodedata
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatroom.names import ROOM, USER, BadName, room_name, user_name
+from chatroom.names import ROOM, USER, BadName, Name, _compared, _shown, room_name, user_name
 
 INVISIBLE = {
     "nothing": "",
@@ -192,3 +193,18 @@ def test_the_key_of_a_room_names_that_room(wish: str) -> None:
     except BadName:
         return
     assert room_name(key).key == key
+
+
+ASCII = st.text(st.characters(max_codepoint=127), max_size=35)
+
+
+@given(ASCII | st.text("ab \t.", max_size=5) | st.text("Zz!~ \x7f\x00", max_size=5))
+def test_a_plain_name_is_what_precis_makes_of_it(wish: str) -> None:
+    expected: Name | None = None
+    with suppress(UnicodeError):
+        shown, key = _shown.enforce(wish), _compared.enforce(wish)
+        expected = Name(shown, key) if len(shown) <= USER else None
+    name: Name | None = None
+    with suppress(BadName):
+        name = user_name(wish)
+    assert name == expected

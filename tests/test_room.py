@@ -1,15 +1,32 @@
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chatroom import room as room_module
-from chatroom.events import Event, Exited, Joined, Message, Presence, Renamed, Typed, Who, encode
+from chatroom.events import (
+    CommonInit,
+    Event,
+    Exited,
+    Joined,
+    Limits,
+    Message,
+    Presence,
+    Renamed,
+    Self,
+    Typed,
+    Who,
+    encode,
+)
 from chatroom.log import MemoryLog, Say, Unavailable
 from chatroom.names import room_name
-from chatroom.room import ANSWER, BEGIN, NEWEST, RESUME, Cursor, Room
+from chatroom.room import ANSWER, BEGIN, NEWEST, PASTS, RESUME, Cursor, Room
 
 ANN = Who(1, "Ann")
 
@@ -78,19 +95,19 @@ def test_only_the_newest_messages_are_at_hand() -> None:
 
 def test_a_user_is_in_by_any_number_of_sessions() -> None:
     room = room_of()
-    assert room.enter(1, "a") is True
-    assert room.enter(1, "b") is False
+    assert room.enter(1) is True
+    assert room.enter(1) is False
     assert not room.forgotten
-    assert room.leave(1, "a") is False
-    assert room.leave(1, "b") is True
+    assert room.leave(1) is False
+    assert room.leave(1) is True
     assert room.forgotten
-    assert room.enter(1, "c") is True
+    assert room.enter(1) is True
 
 
 def test_who_is_cut_off_stays_until_their_time_is_over() -> None:
     room = room_of()
-    room.enter(1, "a")
-    assert room.leave(1, "a", until=10.0) is False
+    room.enter(1)
+    assert room.leave(1, until=10.0) is False
     assert not room.forgotten
     assert room.overdue(1, 9.99) is False
     assert room.overdue(1, 10.0) is True
@@ -100,32 +117,34 @@ def test_who_is_cut_off_stays_until_their_time_is_over() -> None:
 
 def test_who_is_back_in_time_is_not_overdue() -> None:
     room = room_of()
-    room.enter(1, "a")
-    room.leave(1, "a", until=10.0)
-    assert room.enter(1, "b") is False
+    room.enter(1)
+    room.leave(1, until=10.0)
+    assert room.enter(1) is False
     assert room.overdue(1, 10.0) is False
-    room.leave(1, "b", until=15.0)
+    room.leave(1, until=15.0)
     assert room.overdue(1, 10.0) is False
     assert room.overdue(1, 15.0) is True
 
 
 def test_who_is_in_by_another_session_is_not_overdue() -> None:
     room = room_of()
-    room.enter(1, "a")
-    room.enter(1, "b")
-    assert room.leave(1, "a", until=10.0) is False
+    room.enter(1)
+    room.enter(1)
+    assert room.leave(1, until=10.0) is False
     assert room.overdue(1, 10.0) is False
 
 
-@pytest.mark.parametrize("kept", ["member", "shown", "reader"])
+@pytest.mark.parametrize("kept", ["member", "shown", "reader", "laggard"])
 def test_a_room_is_not_forgotten_while_anybody_is_in_it(kept: str) -> None:
     room = room_of()
     if kept == "member":
-        room.enter(1, "a")
+        room.enter(1)
     elif kept == "shown":
         join(room, 1)
+    elif kept == "reader":
+        room.readers["a"] = None
     else:
-        room.readers["a"] = Cursor(live=True)
+        room.lagging["a"] = Cursor(0)
     assert not room.forgotten
 
 
@@ -159,7 +178,7 @@ def test_typing_changes_nothing() -> None:
 
 def test_entering_alone_shows_nobody() -> None:
     room = room_of()
-    room.enter(1, "a")
+    room.enter(1)
     assert room.here == {}
 
 
@@ -376,11 +395,126 @@ def test_nothing_is_read_that_is_not_shown_yet() -> None:
 # Where a reader is.
 
 
-def test_a_cursor_lags_from_where_it_was() -> None:
-    cursor = Cursor(live=True)
-    cursor.lag(7, stale=False)
-    assert cursor == Cursor(live=False, after=7)
-    cursor.lag(9, stale=True)
-    assert cursor == Cursor(live=False, after=7, stale=True)
-    cursor.lag(9, stale=False)
-    assert cursor == Cursor(live=False, after=7, stale=True)
+def test_a_reader_lags_from_where_it_was() -> None:
+    room = room_of()
+    room.readers["a"] = None
+    room.lag("a", 7, 1)
+    assert (room.readers, room.lagging) == ({}, {"a": Cursor(7, seen=1)})
+    room.lag("a", 9, 2)
+    room.lag("b", 9, 2)
+    assert (room.readers, room.lagging) == ({}, {"a": Cursor(7, seen=1)})
+
+
+def test_who_is_dropped_reads_no_more() -> None:
+    room = room_of()
+    room.readers["a"] = room.readers["b"] = None
+    room.lag("b", 7, 0)
+    assert room.drop("a") is True
+    assert room.drop("b") is False
+    assert room.drop("c") is False
+    assert (room.readers, room.lagging) == ({}, {})
+
+
+# What many have in common.
+
+LIMITS = Limits(4000, 32, 64, 64, ("text",), 200, 5.0, 20)
+
+
+def members(room: Room[str], me: int, after: int | None) -> dict[str, Any]:
+    """Return what is told of *room* in the init of the user *me*, by way of what is shared."""
+    past, sample, users = room.past(after, LIMITS), room.sample(), room.users(me)
+    common = past.json, sample.json
+    init = CommonInit("", Self(me, "", ""), users, 9, [], False, False, "", LIMITS, common)
+    data: dict[str, Any] = json.loads(encode(init))["data"]
+    assert [Who(**user) for user in data["users"]] == users
+    assert [message["id"] for message in data["messages"]] == ids(past.messages)
+    assert (data["resumed"], data["more"]) == (past.resumed, past.more)
+    return data
+
+
+def test_what_was_said_is_encoded_once_until_something_is_said() -> None:
+    room = room_of(60)
+    assert room.past(None, LIMITS) is room.past(None, LIMITS)
+    assert room.past(7, LIMITS) is room.past(7, LIMITS)
+    join(room, 1)
+    assert ids(room.past(7, LIMITS).messages) == list(range(8, 61))
+    before = room.past(None, LIMITS), room.past(7, LIMITS), room.past(60, LIMITS)
+    room.apply(message(61))
+    for after, old in zip((None, 7, 60), before, strict=True):
+        new = room.past(after, LIMITS)
+        assert new.messages[-1].id == 61
+        assert new.json is not old.json
+        assert members(room, 1, after)["messages"][-1]["id"] == 61
+
+
+def test_all_who_cannot_go_on_begin_alike() -> None:
+    room = room_of(60)
+    newest = room.past(None, LIMITS)
+    assert room.past(61, LIMITS) is room.past(99, LIMITS) is newest
+    assert (newest.resumed, newest.more) == (False, True)
+
+
+def test_only_some_places_to_begin_at_are_at_hand() -> None:
+    room = room_of(60)
+    pasts = [room.past(after, LIMITS) for after in range(PASTS)]
+    assert room.past(0, LIMITS) is pasts[0]
+    room.past(PASTS, LIMITS)
+    assert room.past(PASTS - 1, LIMITS) is pasts[-1]
+    again = room.past(0, LIMITS)
+    assert again is not pasts[0]
+    assert again.json.content == pasts[0].json.content
+
+
+def test_a_store_that_cannot_be_read_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room_module, "NEWEST", 2)
+    room = room_of(9)
+    since = room._log.since
+
+    def broken(*_: object) -> list[Message]:
+        raise Unavailable("broken")
+
+    monkeypatch.setattr(room._log, "since", broken)
+    assert room.past(3, LIMITS).resumed is False
+    monkeypatch.setattr(room._log, "since", since)
+    assert room.past(3, LIMITS).resumed is True
+
+
+def test_those_whom_a_crowd_is_shown_are_encoded_once() -> None:
+    room = room_of(crowd=3)
+    join(room, 1, 2, 3)
+    sample = room.sample()
+    join(room, 4, 5)
+    room.apply(Renamed(4, "Dan", "u4", "dev"))
+    leave(room, 5)
+    assert room.sample() is sample
+    assert [members(room, me, None)["users"][-1]["id"] for me in (1, 2, 3, 4)] == [3, 3, 3, 4]
+    room.apply(Renamed(3, "Cid", "u3", "dev"))
+    assert members(room, 4, None)["users"] == [{"id": n, "name": f"u{n}"} for n in (1, 2)] + [
+        {"id": 4, "name": "Dan"}
+    ]
+    assert room.users(1) == [Who(1, "u1"), Who(2, "u2"), Who(3, "Cid")]
+    leave(room, 1)
+    assert room.users(2) == [Who(2, "u2"), Who(3, "Cid"), Who(4, "Dan")]
+    leave(room, 4)
+    assert room.users(3) == [Who(2, "u2"), Who(3, "Cid")]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["in", "out", "rename", "ask"]), st.integers(1, 6))))
+def test_who_is_shown_is_who_is_here(steps: list[tuple[str, int]]) -> None:
+    room = room_of(2, crowd=3)
+    here: dict[int, str] = {}
+    for number, (step, user) in enumerate(steps):
+        name = f"u{number}"
+        if step == "in" and user not in here:
+            here[user] = name
+            room.apply(Joined(room.name, user, name))
+        elif step == "out" and user in here:
+            room.apply(Exited(room.name, user, here.pop(user)))
+        elif step == "rename" and user in here:
+            room.apply(Renamed(user, name, here[user], room.name))
+            here[user] = name
+        elif step == "ask" and user in here:
+            users = [Who(**each) for each in members(room, user, None)["users"]]
+            first = [Who(*each) for each in here.items()][:3]
+            me = Who(user, here[user])
+            assert users == (first if me in first else [*first[:2], me])

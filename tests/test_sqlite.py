@@ -18,17 +18,31 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Self
+from unittest import mock
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet import reactor as _reactor
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 from websockets.sync.client import ClientConnection, connect
 from zope.interface import provider
 
+from benchmarks import history
 from chatroom import sqlite
 from chatroom.events import Joined, Renamed, Who
-from chatroom.log import Known, Outcome, Pass, Refused, Repeated, Said, Say, Unavailable
+from chatroom.log import (
+    Known,
+    MemoryLog,
+    Outcome,
+    Pass,
+    Refused,
+    Repeated,
+    Said,
+    Say,
+    Unavailable,
+)
 from chatroom.sqlite import BATCH, BATCH_TEXT, BLOCK, SqliteLog, StoreError
 from tests.daemon import TWISTD, Daemon, until
 from tests.log_contract import BOB, LogContract, said, say, texts
@@ -201,16 +215,270 @@ def test_one_transaction_a_batch(path: Path) -> None:
         statements: list[str] = []
         desk.log._writer.set_trace_callback(statements.append)
         with locked(path):
+            # All of one turn is one batch, and so is all that comes while that is committed.
             desk.log.append(say("1"))
-            for text in "2345":
+            desk.log.append(say("2"))
+            desk.turn()
+            for text in "345":
                 desk.log.append(say(text))
             desk.log.append(CID)
             assert desk.batches == []
         while len(desk.outcomes) < 6:
             desk.turn()
-        assert [len(batch) for batch in desk.batches] == [1, 5]
+        assert [len(batch) for batch in desk.batches] == [2, 4]
         assert statements.count("COMMIT") == 2
         assert texts(desk.log.since("lobby", 0, 9)) == ["1", "2", "3", "4", "5"]
+
+
+def plans(path: Path, statements: list[str]) -> list[str]:
+    """Return the steps in which SQLite would do *statements*."""
+    with database(path) as other:
+        return [
+            detail
+            for statement in statements
+            for *_, detail in other.execute(f"EXPLAIN QUERY PLAN {statement}")
+        ]
+
+
+def test_a_batch_is_one_statement_whatever_its_size(path: Path) -> None:
+    with Desk(path) as desk:
+        desk.settle(say("first", nonce="first"))
+        statements: list[str] = []
+        desk.log._writer.set_trace_callback(statements.append)
+        with locked(path):
+            desk.log.append(say("alone"))
+            for n in range(BATCH):
+                desk.log.append(say(str(n), nonce=str(n)))
+        while len(desk.outcomes) < BATCH + 2:
+            desk.turn()
+        assert [statement.split()[0] for statement in statements] == 2 * [
+            "BEGIN",
+            "INSERT",
+            "COMMIT",
+        ]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 127, 128, 129, BATCH - 1, BATCH])
+def test_a_batch_of_any_size(path: Path, size: int) -> None:
+    drafts = [
+        say(f"text {n}", f"room{n % 3}", Who(1 + n % 7, f"user {n % 7}"), None if n % 2 else str(n))
+        for n in range(size)
+    ]
+    with Desk(path) as desk:
+        with locked(path):
+            desk.log.append(CID)
+            desk.log.append(say("first", "first"))
+            for draft in drafts:
+                desk.log.append(draft)
+        while len(desk.outcomes) < size + 2:
+            desk.turn()
+        messages = said(desk.outcomes[2:])
+        for room in range(3):
+            here = messages[room::3]
+            assert [m.id for m in here] == list(range(1, len(here) + 1))
+            assert desk.log.since(f"room{room}", 0, BATCH) == here
+        assert [(m.message, m.sender, m.nonce) for m in messages] == [
+            (draft.message.message, draft.message.sender, draft.message.nonce) for draft in drafts
+        ]
+    with Desk(path) as desk, database(path) as other:
+        assert other.execute("SELECT count(*) FROM messages").fetchone() == (size + 1,)
+        outcomes = desk.settle(*(draft for draft in drafts if draft.message.nonce is not None))
+        assert [o.message for o in outcomes if isinstance(o, Repeated)] == messages[::2]
+
+
+def test_a_nonce_is_not_taken_for_none(path: Path) -> None:
+    with Desk(path) as desk:
+        for nonce in ("0", "", "\x00"):
+            first, second = desk.settle(say("a", nonce=nonce), say("a", nonce=nonce))
+            (third,) = desk.settle(say("a", nonce=nonce))
+            assert isinstance(first, Said)
+            assert isinstance(second, Repeated)
+            assert isinstance(third, Repeated)
+            assert first.message.nonce == second.message.nonce == third.message.nonce == nonce
+
+
+def test_what_was_said_again_amid_others(path: Path) -> None:
+    with Desk(path) as desk:
+        first = said(desk.settle(say("a", nonce="n"), say("x", "other", nonce="m")))
+        outcomes = desk.settle(
+            say("1"),
+            say("2", "other", nonce="2"),
+            say("a", nonce="n"),
+            say("a", "other", nonce="n"),
+            say("2", "other", nonce="2"),
+            say("2", "lobby", nonce="2"),
+            say("3", "third", BOB, "n"),
+            say("b", nonce="n"),
+            say("x", "other", nonce="m"),
+            say("4", "other"),
+            say("5", "third", BOB, "n"),
+        )
+        assert [type(outcome) for outcome in outcomes] == [
+            *(Said, Said, Repeated, Refused, Repeated, Refused),
+            *(Said, Refused, Repeated, Said, Refused),
+        ]
+        assert outcomes[2].message == first[0]  # type: ignore[union-attr]
+        assert outcomes[8].message == first[1]  # type: ignore[union-attr]
+        assert outcomes[4].message == outcomes[1].message  # type: ignore[union-attr]
+        assert texts(desk.log.since("lobby", 0, 9)) == ["a", "1"]
+        assert texts(desk.log.since("other", 0, 9)) == ["x", "2", "4"]
+        assert texts(desk.log.since("third", 0, 9)) == ["3"]
+        (outcome,) = desk.settle(say("6", "third"))
+        assert isinstance(outcome, Said)
+        assert outcome.message.id == 2, "what was not said has left no hole"
+
+
+def test_what_is_only_said_again_makes_no_room(path: Path) -> None:
+    with Desk(path) as desk, database(path) as other:
+        desk.settle(say("a", nonce="n"))
+        desk.settle(say("a", "new", nonce="n"))
+        assert other.execute("SELECT key FROM rooms").fetchall() == [("lobby",)]
+        assert said(desk.settle(say("b", "new")))[0].id == 1
+
+
+def test_someone_else_wrote_into_the_store(path: Path) -> None:
+    with Desk(path) as desk:
+        desk.settle(say("a"))
+        with database(path) as other:
+            other.execute(
+                "INSERT INTO messages (room, id, user, name, type, message, time)"
+                " SELECT room, id + 1, user, name, type, 'theirs', time FROM messages"
+            )
+        assert said(desk.settle(say("b")))[0].id == 3
+        assert texts(desk.log.since("lobby", 0, 9)) == ["a", "theirs", "b"]
+
+
+def test_a_room_that_was_emptied(path: Path) -> None:
+    with Desk(path) as desk:
+        desk.settle(say("a", "other"), say("b"))
+    with database(path) as other:
+        other.execute("DELETE FROM messages WHERE message = 'a'")
+    with Desk(path) as desk:
+        assert said(desk.settle(say("c", "other")))[0].id == 1
+
+
+def test_what_it_knows_of_rooms_and_users_is_bounded(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "KNOWN", 3)
+    with Desk(path) as desk:
+        for turn in range(3):
+            for n in range(1, 9):
+                (message,) = said(desk.settle(say("a", f"room{n}", Who(n, f"user {turn}"))))
+                assert message.id == turn + 1
+                assert len(desk.log._rooms) <= 4
+                assert len(desk.log._names) <= 4
+        assert [desk.log.user(n) for n in range(1, 9)] == 8 * ["user 2"]
+
+
+def test_a_name_that_comes_back(path: Path) -> None:
+    with Desk(path) as desk:
+        desk.settle(say("a"))
+        desk.settle(say("b", sender=Who(1, "Anna")))
+        assert desk.log.user(1) == "Anna"
+        desk.settle(say("c"))
+        assert desk.log.user(1) == "Ann"
+        desk.settle(Pass("", Renamed(1, "Anna", "Ann"), None))
+        assert desk.log.user(1) == "Anna"
+        desk.settle(say("d"))
+        assert desk.log.user(1) == "Ann"
+        desk.settle(say("alone"), say("e", sender=Who(1, "Anna")), say("f", sender=Who(1, "Anne")))
+        assert desk.log.user(1) == "Anne"
+
+
+def test_nothing_is_searched_for_from_one_end_to_the_other(path: Path) -> None:
+    with Desk(path) as desk:
+        log = desk.log
+        desk.settle(say("a", nonce="n"), say("b", "other", BOB))
+        statements: list[str] = []
+        log._reader.set_trace_callback(statements.append)
+        log.since("lobby", 0, 50)
+        log.before("lobby", 2, 50)
+        log.room("lobby")
+        log.user(1)
+        assert len(statements) == 4
+        log._writer.set_trace_callback(statements.append)
+        desk.settle(say("a", nonce="n"), say("c", "new", Who(3, "Cid"), "m"))
+        desk.settle(Pass("", Renamed(3, "Cyd", "Cid"), None))
+        log._writer.set_trace_callback(None)
+        log._reader.set_trace_callback(None)
+        assert any("asked" in statement for statement in statements)
+        steps = plans(path, [s for s in statements if s not in ("BEGIN IMMEDIATE", "COMMIT")])
+    assert sum(step.startswith("SEARCH") for step in steps) >= 10
+    scanned = [step for step in steps if re.match("SCAN (m|r|messages|rooms|users|meta)\\b", step)]
+    assert scanned == []
+    assert [step for step in steps if "TEMP B-TREE" in step] == []
+
+
+DRAFT = st.one_of(
+    st.tuples(
+        st.just("say"),
+        st.integers(1, 3),
+        st.sampled_from(("lobby", "dev")),
+        st.sampled_from(("a", "b")),
+        st.sampled_from((None, "m", "n", "o", "p")),
+    ),
+    st.tuples(st.just("rename"), st.integers(1, 3), st.sampled_from(("Xa", "Xe", "Xi"))),
+)
+BATCHES = st.lists(
+    st.tuples(
+        st.sampled_from(("well", "well", "well", "restart", "fault")),
+        st.lists(DRAFT, min_size=1, max_size=12),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(BATCHES, st.integers(0, 2))
+def test_it_does_as_the_reference_does(
+    batches: list[tuple[str, list[tuple[Any, ...]]]], known: int
+) -> None:
+    turns: list[Callable[[], None]] = []
+    reference = MemoryLog(turns.append)
+    expected: list[Outcome] = []
+    reference.listener = expected.extend
+    names = {1: "Ann", 2: "Bob", 3: "Cid"}
+    with (
+        mock.patch.object(sqlite, "KNOWN", known),
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.ExitStack() as stack,
+    ):
+        path = Path(folder, "chatroom.sqlite")
+        desk = stack.enter_context(Desk(path))
+        for how, deeds in batches:
+            drafts: list[Say | Pass] = []
+            for kind, user, *rest in deeds:
+                if kind == "say":
+                    room, text, nonce = rest
+                    drafts.append(say(text, room, Who(user, names[user]), nonce))
+                else:
+                    was, names[user] = names[user], rest[0]
+                    drafts.append(Pass("", Renamed(user, names[user], was), None))
+            if how == "restart":
+                stack.close()
+                desk = stack.enter_context(Desk(path))
+            del expected[:]
+            if how == "fault":
+                with moved(path):
+                    outcomes = desk.settle(*drafts)
+                refused([outcome for outcome in outcomes if not isinstance(outcome, Pass)])
+                drafts = [draft for draft in drafts if isinstance(draft, Pass)]
+                outcomes = [outcome for outcome in outcomes if isinstance(outcome, Pass)]
+            else:
+                outcomes = desk.settle(*drafts)
+            for draft in drafts:
+                reference.append(draft)
+            while turns:
+                turns.pop(0)()
+            assert outcomes == expected
+        # What could not be kept of the last batch is kept by now.
+        desk.settle(Pass("", Renamed(9, "Nina", "Nan"), None))
+        for room in ("lobby", "dev"):
+            assert desk.log.room(room) == reference.room(room)
+            assert desk.log.since(room, 0, 200) == reference.since(room, 0, 200)
+        assert [desk.log.user(n) for n in names] == [reference.user(n) for n in names]
 
 
 def test_what_only_passes_costs_no_transaction(path: Path) -> None:
@@ -225,6 +493,7 @@ def test_a_batch_is_bounded_in_number_and_in_text(path: Path) -> None:
     with Desk(path) as desk:
         with locked(path):
             desk.log.append(say("first"))
+            desk.turn()
             for _ in range(BATCH + 1):
                 desk.log.append(CID)
             for _ in range(3):
@@ -244,7 +513,8 @@ def test_it_is_durable_before_it_is_told(path: Path) -> None:
 
         desk.log.listener = listen
         desk.log.append(say("a"))
-        desk.turn()
+        while not told:
+            desk.turn()
         assert told == [1]
 
 
@@ -311,6 +581,7 @@ def test_a_bug_in_the_listener_stops_nothing(path: Path) -> None:
 
         with locked(path):
             desk.log.append(say("1"))
+            desk.turn()
             desk.log.append(say("2"))
             desk.log.listener = fail
         with pytest.raises(ZeroDivisionError):
@@ -723,6 +994,39 @@ def test_an_empty_file_becomes_a_store(path: Path) -> None:
         assert len(said(desk.settle(say("a")))) == 1
 
 
+# A long history, as the benchmark makes it.
+
+
+def test_a_long_history_is_one_as_the_log_would_have_made_it(tmp_path: Path) -> None:
+    store = history.Store(tmp_path)
+    for size, small in ((5_000, 1), (25_000, 3)):
+        store.grow(size)
+        with store.log() as log, database(store.path) as other:
+            assert log.room(history.BIG) == Known(history.BIG, size * 9 // 10)
+            for room, last in ((history.BIG, size * 9 // 10), ("room-499", small)):
+                messages = log.since(room, 0, size)
+                assert [m.id for m in messages] == list(range(1, last + 1))
+            assert other.execute("SELECT count(*), count(nonce) FROM messages").fetchone() == (
+                size,
+                size,
+            )
+            assert other.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_what_a_long_history_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    history.main(["--messages", "20000", "--times", "20", "--folder", str(tmp_path)])
+    assert os.listdir(tmp_path) == []
+    head, line, *rows = capsys.readouterr().out.splitlines()
+    assert (head, line) == ("| in milliseconds | median | p99 | max |", "|---|--:|--:|--:|")
+    figures = {}
+    for row in rows:
+        _, what, *columns, _ = (column.strip() for column in row.split("|"))
+        figures[what] = [float(column) for column in columns]
+        assert figures[what] == sorted(figures[what])
+    for what in ("0 messages: start", "20,000 messages: start", "`before`: 50 anywhere"):
+        assert 0 < figures[what][0] < 1000
+
+
 # Stores that cannot be used.
 
 
@@ -1008,6 +1312,7 @@ def test_a_short_lock_is_waited_for(path: Path, lines: list[str]) -> None:
     with Desk(path) as desk:
         with locked(path):
             desk.log.append(say("a"))
+            desk.turn()
         desk.turn()
         assert len(said(desk.outcomes)) == 1
     assert lines == []

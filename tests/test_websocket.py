@@ -13,7 +13,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 
-from chatroom import chat as chat_module
+from chatroom import session as session_module
 from chatroom.log import Unavailable
 from chatroom.tap import reactor
 from chatroom.web import Upgrade
@@ -34,9 +34,11 @@ class Conversation(RoomCase):
         while not peer.head:
             self.pumps[0].pump()
         assert peer.events == []
-        # What is sent this early waits in the socket.
-        assert reading[-1] is False
         peer.talk("ping")
+        self.pumps[0].pump()
+        # What more is sent this early waits in the socket.
+        assert reading[-1] is False
+        assert peer.events == []
         peer.talk("talk", message="hello")
         self.settle()
         assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in peer.head
@@ -167,7 +169,7 @@ class Ends(RoomCase):
         self.settle()
         assert {e["code"] for e in peer.said("error")} == {"bad_message"}
         assert peer.code == 1008
-        assert len(peer.said("error")) == chat_module.PATIENCE + 1
+        assert len(peer.said("error")) == session_module.PATIENCE + 1
 
     def test_goes_on_sending_after_the_end(self) -> None:
         peer = self.enter()
@@ -261,7 +263,7 @@ class Ends(RoomCase):
         self.settle(2.5)
         self.successResultOf(gone)
         assert bob.lost
-        assert not self.factory.connections
+        assert list(self.factory.connections) == []
 
 
 class Faults(RoomCase):

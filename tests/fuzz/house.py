@@ -147,7 +147,7 @@ class MemoryHouse:
             "names": len(chat._names),
             "absent": len(chat._absent),
             "rooms": len(chat.rooms),
-            "connections": len(factory.connections),
+            "connections": len(list(factory.connections)),
             "counted connections": factory.countConnections,
             "counted addresses": sum(factory.addresses.values()),
             "readers": len(self._loop.readers),
