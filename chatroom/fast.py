@@ -33,7 +33,7 @@ from autobahn.websocket.types import ConnectionRequest
 from twisted.internet import tcp
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IProtocol, IReactorFDSet
-from twisted.internet.main import CONNECTION_LOST
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
@@ -93,6 +93,18 @@ class Direct(tcp.Server):
             self._addressType = IPv6Address
         self.startReading()
         self.connected = 1
+
+    def doRead(self) -> Exception | None:
+        try:
+            data = self.socket.recv(self.bufferSize)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return CONNECTION_LOST
+        if not data:
+            return CONNECTION_DONE
+        self.protocol.dataReceived(data)
+        return None
 
     def write(self, data: bytes) -> None:
         if not self._tempDataBuffer:
