@@ -26,10 +26,12 @@ import re
 import socket
 from base64 import b64encode
 from copy import copy
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionRequest
+from autobahn.websocket.utf8validator import Utf8Validator
 from twisted.internet import tcp
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IProtocol, IReactorFDSet
@@ -55,6 +57,10 @@ _HEAD = re.compile(
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _ORIGIN = re.compile(rf"https?://{_HOST.pattern}")
+_OFFER = re.compile(
+    "permessage-deflate(?: ?; ?(?:(?:client|server)_no_context_takeover"
+    "|client_max_window_bits|(?:client|server)_max_window_bits=(?:9|1[0-5])))*"
+)
 _UNUSUAL = {"content-length", "transfer-encoding", "expect"}
 
 
@@ -94,7 +100,7 @@ class Direct(tcp.Server):
         self.startReading()
         self.connected = 1
 
-    def doRead(self) -> Exception | None:
+    def doRead(self) -> Any:
         try:
             data = self.socket.recv(self.bufferSize)
         except BlockingIOError:
@@ -259,7 +265,11 @@ def unmasked(mask: bytes, payload: bytes) -> bytes:
 
 
 class Opening(NamedTuple):
-    """An ordinary handshake (RFC 6455, section 4.2.1), and the *rest* that came behind it."""
+    """
+    An ordinary handshake (RFC 6455, section 4.2.1), and the *rest* that came behind it.
+
+    *compression* is its offer (RFC 7692), the same for all that mean the same, or empty.
+    """
 
     path: bytes
     query: str
@@ -267,8 +277,8 @@ class Opening(NamedTuple):
     origin: str | None
     forwarded: str | None
     key: str
-    extensions: str
-    protocols: str
+    compression: str
+    protocols: list[str]
     rest: bytes
 
 
@@ -284,6 +294,8 @@ def opening(data: bytes) -> Opening | None:
         headers[name.lower()] = value.strip()
     found = headers.get
     key, origin = found("sec-websocket-key", ""), found("origin")
+    compression = _compression(found("sec-websocket-extensions", ""))
+    protocols = [name.strip() for name in found("sec-websocket-protocol", "").split(",")]
     if (
         len(lines) > HTTPChannel.maxHeaders
         or len(headers) < len(lines) - 1
@@ -294,6 +306,8 @@ def opening(data: bytes) -> Opening | None:
         or not _HOST.fullmatch(found("host", ""))
         or not (origin is None or _ORIGIN.fullmatch(origin))
         or not _UNUSUAL.isdisjoint(headers)
+        or compression is None
+        or len(set(protocols)) < len(protocols)
     ):
         return None
     path, _, query = head[1].partition(b"?")
@@ -304,35 +318,41 @@ def opening(data: bytes) -> Opening | None:
         origin,
         found("x-forwarded-for"),
         key,
-        found("sec-websocket-extensions", ""),
-        found("sec-websocket-protocol", ""),
+        compression,
+        protocols,
         data[head.end() :],
     )
 
 
+@lru_cache
+def _compression(offer: str) -> str | None:
+    """Return *offer* in one way for all ways to say it; None if it is not an ordinary one."""
+    name, *params = [part.strip() for part in offer.split(";")]
+    names = {param.partition("=")[0] for param in params}
+    if offer and not (_OFFER.fullmatch(offer) and len(names) == len(params)):
+        return None
+    return "; ".join([name, *sorted(params)])
+
+
 class Mold:
     """
-    What Autobahn makes of an ordinary handshake that offers *extensions* and *protocols*.
+    What Autobahn makes of an ordinary handshake with *compression* and the subprotocol *protocol*.
 
-    It is found out by having Autobahn do one, with nobody at the other end. What all connections of
-    *factory* that begin like this have in common then is on a class that they are made of; what
-    they cannot share, each gets when it is first asked for.
-
-    Raises `ValueError` if Autobahn refuses.
+    Both may be empty. It is found out by having Autobahn do one, with nobody at the other end. What
+    all connections of *factory* that begin like this have in common then is on a class that they
+    are made of; what they cannot share, each gets when it is first asked for.
     """
 
-    def __init__(self, factory: WebSocketServerFactory, extensions: str, protocols: str) -> None:
+    def __init__(self, factory: WebSocketServerFactory, compression: str, protocol: str) -> None:
         kind = factory.protocol
         blank: Any = type(kind.__name__, (_Blank, kind), {})()
         blank.factory = factory
         blank.makeConnection(_Nowhere())
         # This one does not count.
         factory.countConnections -= 1
-        offers = {"Sec-WebSocket-Extensions": extensions, "Sec-WebSocket-Protocol": protocols}
+        offers = {"Sec-WebSocket-Extensions": compression, "Sec-WebSocket-Protocol": protocol}
         lines = [f"{name}: {value}\r\n" for name, value in offers.items() if value]
         blank.dataReceived(_SAMPLE % "".join(lines).encode("ascii"))
-        if blank.state != _OPEN:
-            raise ValueError("these offers are refused")
         answer = blank.http_response_data.encode("ascii")
         self._before, accept, self._behind = answer.partition(_accept(_SAMPLE_KEY))
         assert accept
@@ -364,10 +384,10 @@ class Mold:
         own = self._own
 
         def given(connection: Any, name: str) -> Any:
-            try:
-                value = copy(own[name])
-            except KeyError:
-                raise AttributeError(name) from None
+            if name not in own:
+                raise AttributeError(name)
+            # What is compiled of Autobahn holds memory that a copy would share.
+            value = Utf8Validator() if name == "utf8validator" else copy(own[name])
             setattr(connection, name, value)
             return value
 
@@ -378,9 +398,7 @@ class _Blank:
     """A connection with nobody at the other end."""
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
-        kind: Any = self
-        chosen: str | None = kind.chosen(request.protocols)
-        return chosen
+        return request.protocols[0] if request.protocols else None
 
     def onOpen(self) -> None:
         pass

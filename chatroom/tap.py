@@ -199,7 +199,9 @@ class ChatService(service.Service):
         The process may then have as many files open as the system allows it to.
         """
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        # Not all systems let one have what they say: then it stays as it was.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         for description in self._options["listen"]:
             failed: list[Failure] = []
             endpoint = endpoints.serverFromString(reactor, description)
@@ -211,11 +213,10 @@ class ChatService(service.Service):
                 reason = getattr(error, "socketError", error)
                 raise CannotStart(f"chatroom: cannot listen on {description}: {reason}")
             port: Any = self._ports[description]
-            if type(port) is tcp.Port:
-                if "backlog=" not in description:
-                    port.socket.listen(BACKLOG)
-                if FAST:
-                    port.transport = Direct
+            if isinstance(port, tcp.Port) and "backlog=" not in description:
+                port.socket.listen(BACKLOG)
+            if type(port) is tcp.Port and FAST:
+                port.transport = Direct
 
     def startService(self) -> None:
         """Open the store and the doors. Raises `CannotStart`."""
@@ -289,10 +290,11 @@ class ChatService(service.Service):
         """
         Keep the garbage collector from going through *connections*, while everybody waits.
 
-        They leave no garbage; what others leave is collected while nobody is there.
+        They leave no garbage; what little others leave of what was there then is collected while
+        nobody is there.
         """
         if connections >= self._frozen + FREEZE:
-            gc.collect(1)
+            gc.collect()
             gc.freeze()
             self._frozen = connections
         elif self._frozen and not connections:

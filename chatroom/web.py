@@ -226,7 +226,7 @@ class Site(server.Site):
 
     def heard(self, front: Front) -> float:
         """Return how many seconds *front* still had, and forget it."""
-        return self._silent.pop(front, 0.0) - self._clock.seconds()
+        return max(0.0, self._silent.pop(front, 0.0) - self._clock.seconds())
 
     def _drop(self) -> None:
         self._due = None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial, wraps
+from functools import cache, partial, wraps
 from typing import Any, TypeVar
 
 from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from autobahn.websocket.types import ConnectionRequest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger, LogLevel
@@ -36,8 +36,6 @@ FRAGMENT = 32
 """A message that may have n bytes may come in n / FRAGMENT fragments."""
 LINGER = 2.0
 """How many seconds a peer has to answer a close frame, and then to take what is still to go."""
-MOLDS = 64
-"""So many different sorts of handshakes are remembered."""
 PING = frame(0x89, b"alive?")
 REFUSED = 2**20
 """How many bytes may still come in from a peer whose connection has failed."""
@@ -119,6 +117,8 @@ class Hardened(ShortFrames):
     factory: HardenedFactory
     transport: Any
     maxMessagePayloadSize: int
+    speaks: str
+    """The subprotocol that is selected when it is offered."""
     log = Quiet()
     # Autobahn looks for this before it has copied its options to the instance, and finds nothing.
     tcpNoDelay = True
@@ -141,10 +141,6 @@ class Hardened(ShortFrames):
     def is_closed(self, unused: Deferred[Any]) -> None:
         pass
 
-    def chosen(self, protocols: Sequence[str]) -> str | None:
-        """Return which of *protocols* is spoken, if any."""
-        return None
-
     def agreed(self) -> dict[str, object]:
         """Return attributes that all connections have that begin with the same handshake."""
         return {}
@@ -155,7 +151,7 @@ class Hardened(ShortFrames):
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
         self._request = request
-        return self.chosen(request.protocols)
+        return self.speaks if self.speaks in request.protocols else None
 
     def onOpen(self) -> None:
         vars(self).update(self.agreed())
@@ -241,8 +237,7 @@ class Hardened(ShortFrames):
 class EchoProtocol(Hardened):
     """Sends back what it gets."""
 
-    def chosen(self, protocols: Sequence[str]) -> str | None:
-        return "echo-protocol" if "echo-protocol" in protocols else None
+    speaks = "echo-protocol"
 
     def received(self, payload: bytes, binary: bool) -> None:
         self.sendMessage(payload, binary)
@@ -253,13 +248,11 @@ class ChatProtocol(Hardened):
     """One connection to the room: frames → `Session.receive`, events → frames."""
 
     factory: ChatFactory
+    speaks = PROTOCOL
     session: Session | None = None
     address = ""
     _encode: tuple[Callable[[Sequence[Event]], bytes]]
     _begun = False
-
-    def chosen(self, protocols: Sequence[str]) -> str | None:
-        return PROTOCOL if PROTOCOL in protocols else None
 
     def agreed(self) -> dict[str, object]:
         compress = self._perMessageCompress
@@ -362,23 +355,22 @@ class HardenedFactory(WebSocketServerFactory):
     ) -> None:
         super().__init__(server="chatroom", reactor=reactor)
         self.connections = Heartbeat[Hardened](reactor, ping, ping_timeout)
-        self._farewell: Deferred[None] | None = None
-        self._mold = lru_cache(MOLDS)(partial(Mold, self))
+        self._going: set[Hardened] = set()
+        self._farewell: Deferred[None] = Deferred()
+        # A few at most: both say the little that an ordinary handshake can differ in.
+        self._mold = cache(partial(Mold, self))
         harden(self, message=message)
 
     def begin(
         self, transport: Any, asked: Opening, params: dict[str, list[str]], who: str
-    ) -> Hardened | None:
+    ) -> Hardened:
         """
         Answer what was *asked* over *transport*, and return the connection that has begun.
 
-        *params* is its query, and *who* the address for counting. What Autobahn would refuse is
-        left to it: then nothing is done.
+        *params* is its query, and *who* the address for counting.
         """
-        try:
-            mold = self._mold(asked.extensions, asked.protocols)
-        except ValueError:
-            return None
+        speaks: str = self.protocol.speaks
+        mold = self._mold(asked.compression, speaks if speaks in asked.protocols else "")
         connection: Hardened = mold.open(transport, asked.key)
         connection.opened(params, who)
         return connection
@@ -386,18 +378,17 @@ class HardenedFactory(WebSocketServerFactory):
     def gone(self, connection: Hardened) -> None:
         """Forget *connection*."""
         self.connections.leave(connection)
-        if self._farewell is not None and not self._farewell.called and not any(self.connections):
-            self._farewell.callback(None)
+        if connection in self._going:
+            self._going.remove(connection)
+            if not self._going:
+                self._farewell.callback(None)
 
     def farewell(self) -> Deferred[None]:
         """End all connections with 1012; fires when they are gone, after two seconds at most."""
-        farewell = self._farewell = Deferred()
-        going = list(self.connections)
-        for connection in going:
+        self._going = set(self.connections)
+        for connection in list(self._going):
             connection.end(Close.RESTART, "the server is stopping; come back soon")
-        if not going:
-            farewell.callback(None)
-        return farewell
+        return self._farewell if self._going else succeed(None)
 
 
 class ChatFactory(HardenedFactory):

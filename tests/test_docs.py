@@ -47,6 +47,7 @@ from tests.test_imports import CORE, OURS
 T = TypeVar("T")
 
 REPO = Path(__file__).parent.parent
+PACKAGE = REPO / "chatroom"
 README = REPO / "README.md"
 PROTOCOL = REPO / "docs" / "protocol.md"
 ARCHITECTURE = REPO / "docs" / "architecture.md"
@@ -655,9 +656,12 @@ def test_the_table_has_all_files_and_what_they_may_import() -> None:
     for file, _, may in rows(sections(read(ARCHITECTURE), 2)["Files"]):
         told[named(file)[0]] = {*named(may), *(CORE if "the core" in may else ())}
         assert ("everything" in may) == (file == "`tap.py`")
-    files = {path for path in (REPO / "chatroom").glob("*.py") if path.stem != "__init__"}
+    parts = {path.name: path.stem for path in PACKAGE.glob("*.py")}
+    parts |= {f"{path.parent.name}/": path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    del parts["__init__.py"]
     assert told == {
-        path.name: OURS.get(path.stem, CORE) if path.stem != "tap" else set() for path in files
+        name: OURS.get(part, CORE) - {part} if part != "tap" else set()
+        for name, part in parts.items()
     }
 
 

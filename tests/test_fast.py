@@ -993,8 +993,7 @@ ORDINARY_HEADS = [
     offering("permessage-deflate"),
     offering("permessage-deflate; server_max_window_bits=9"),
     offering("permessage-deflate; client_max_window_bits=10; server_no_context_takeover"),
-    offering("permessage-deflate; client_no_context_takeover, permessage-deflate"),
-    offering("x-webkit-deflate-frame, permessage-bzip2"),
+    offering("permessage-deflate;server_max_window_bits=9;client_max_window_bits"),
     head().replace(b"Host:", b"hOsT:").replace(b"Sec-WebSocket-Key: ", b"sec-websocket-key:"),
     b"\r\n".join([*reversed(head().split(b"\r\n")[:-2][1:]), b"", b""]).join(
         [b"GET /ws HTTP/1.1\r\n", b""]
@@ -1156,6 +1155,8 @@ OTHER_HEADS = [
     head("/ws?name=" + "x" * 9000),
     head("/ws", *(f"X-{i}: y" for i in range(100))),
     head("/ws", *(f"X-{i}: y" for i in range(600))),
+    offering("permessage-deflate; client_no_context_takeover, permessage-deflate"),
+    offering("x-webkit-deflate-frame, permessage-bzip2"),
     # Bodies.
     head("/ws", "Content-Length: 0"),
     head("/ws", "Content-Length: 5") + b"hello",
@@ -1256,8 +1257,8 @@ class Handshakes(SynchronousTestCase):
         assert asked.origin == "http://chat.example:8080"
         assert asked.forwarded is None
         assert asked.key == KEY
-        assert asked.extensions == "permessage-deflate; client_max_window_bits"
-        assert asked.protocols == ""
+        assert asked.compression == "permessage-deflate; client_max_window_bits"
+        assert asked.protocols == [""]
         assert asked.rest == b"\x81\x80"
         for at in range(len(BROWSER)):
             assert opening(BROWSER[:at]) is None
@@ -1342,6 +1343,30 @@ class Attributes(RoomCase):
             assert peer.status == 101
             found.append(peer.server.protocol)
         return found
+
+    def test_molds_are_few(self) -> None:
+        """Whatever somebody offers, no class is made for each of them."""
+        with switched(True):
+            for number in range(50):
+                self.enter(Sec_WebSocket_Protocol=f"p{number}, chat.v1")
+                self.enter(Sec_WebSocket_Protocol=f"q{number}")
+                self.enter(Sec_WebSocket_Extensions=f"permessage-deflate; x{number}")
+        assert self.factory._mold.cache_info().currsize == 2
+
+    def test_texts_in_pieces_at_a_time(self) -> None:
+        """What of UTF-8 one connection has seen is nothing to another one."""
+        with switched(True):
+            ann, bob = self.enter("/echo"), self.enter("/echo")
+            for peer, first, payload in (
+                (bob, 0x01, b"hello "),
+                (ann, 0x01, b"\xe2\x82"),
+                (bob, 0x80, b"world"),
+                (ann, 0x80, b"\xac"),
+            ):
+                peer.frame(first, payload)
+                self.settle()
+        assert bob.frames == [(0x81, b"hello world")]
+        assert ann.frames == [(0x81, "\N{EURO SIGN}".encode())]
 
     def test_are_those_of_autobahn(self) -> None:
         for path, headers in (

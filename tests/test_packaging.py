@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from chatroom import __version__
+
 TOP = Path(__file__).parent.parent
 TWISTD = "from twisted.scripts.twistd import run; run()"
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
@@ -50,17 +52,19 @@ def environment(folder: Path) -> Path:
     return python
 
 
-def lists_the_plugin(python: Path, elsewhere: Path) -> None:
-    """Check that from another folder ``twistd --help`` knows of it, and that it has its page."""
+def works(python: Path, elsewhere: Path) -> None:
+    """Check from another folder that ``twistd`` lists it, its page is there, and its command."""
     assert "A chat room over WebSocket." in run(python, "-c", TWISTD, "--help", cwd=elsewhere)
     where = run(python, "-c", "import chatroom.tap as t; print(t.PAGE)", cwd=elsewhere)
     assert (Path(where.strip()) / "index.html").is_file()
+    version = run(python.parent / "chatroom-load", "--version", cwd=elsewhere)
+    assert version == f"chatroom {__version__}\n"
 
 
 def test_what_is_in_the_wheel(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     page = {f"chatroom/web/{path.name}" for path in (TOP / "web").iterdir()}
-    code = {f"chatroom/{path.name}" for path in (TOP / "chatroom").glob("*.py")}
+    code = {str(path.relative_to(TOP)) for path in (TOP / "chatroom").rglob("*.py")}
     assert page | code | {"twisted/plugins/chatroom_plugin.py"} <= names
     # Such a file would overwrite Twisted's own.
     assert not {name for name in names if name.startswith("twisted/") and "__init__" in name}
@@ -70,11 +74,11 @@ def test_what_is_in_the_wheel(wheel: Path) -> None:
 def test_installed_from_a_wheel(wheel: Path, tmp_path: Path) -> None:
     python = environment(tmp_path / "venv")
     run(*PIP, "--python", python, "install", "--no-deps", wheel, cwd=tmp_path)
-    lists_the_plugin(python, tmp_path)
+    works(python, tmp_path)
 
 
 def test_installed_editable(source: Path, tmp_path: Path) -> None:
     python = environment(tmp_path / "venv")
     no = ("--no-deps", "--no-build-isolation")
     run(*PIP, "--python", python, "install", *no, "-e", source, cwd=tmp_path)
-    lists_the_plugin(python, tmp_path)
+    works(python, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import resource
@@ -12,6 +13,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+import weakref
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -21,7 +24,7 @@ from twisted.python.usage import UsageError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect, unix_connect
 
-from chatroom.tap import PAGE, ChatService, Options, address
+from chatroom.tap import FREEZE, PAGE, ChatService, Options, address
 from chatroom.web import IN_MEMORY
 from tests.daemon import TWISTD, Daemon, until
 
@@ -311,3 +314,60 @@ def test_daemon(tmp_path: Path) -> None:
     finally:
         os.kill(pid, signal.SIGTERM)
     until(lambda: not pidfile.exists(), 10, "an end")
+
+
+def test_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        with Daemon(tmp_path) as daemon:
+            assert resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_crowd_that_comes_while_the_daemon_is_held_up(tmp_path: Path) -> None:
+    with Daemon(tmp_path) as daemon, ExitStack() as crowd:
+        os.kill(daemon.pid, signal.SIGSTOP)
+        try:
+            for _ in range(300):
+                knock = socket.create_connection(("127.0.0.1", daemon.port), timeout=10)
+                crowd.enter_context(knock).sendall(b"GET /health HTTP/1.0\r\n\r\n")
+                last = knock
+        finally:
+            os.kill(daemon.pid, signal.SIGCONT)
+        assert last.recv(99).split()[1] == b"200"
+
+
+def test_garbage_collector_leaves_those_alone_who_are_there() -> None:
+    service = ChatService(parsed())
+    try:
+        gc.unfreeze()
+        service._freeze(FREEZE - 1)
+        assert gc.get_freeze_count() == 0
+        service._freeze(FREEZE)
+        frozen = gc.get_freeze_count()
+        assert frozen > 0
+        kept: list[list[object]] = [[] for _ in range(1000)]
+        service._freeze(2 * FREEZE - 1)
+        assert gc.get_freeze_count() == frozen
+        service._freeze(2 * FREEZE)
+        assert gc.get_freeze_count() >= frozen + 1000
+        # After most of them have gone, as many may come again.
+        service._freeze(1)
+        frozen = gc.get_freeze_count()
+        kept += [[] for _ in range(1000)]
+        service._freeze(FREEZE + 1)
+        assert gc.get_freeze_count() >= frozen + 1000
+        # What was there, and turned to garbage, goes when nobody is there.
+        knot = Options()
+        knot["knot"] = knot
+        gone = weakref.ref(knot)
+        service._freeze(2 * FREEZE + 1)
+        del knot
+        service._freeze(1)
+        assert gone() is not None
+        service._freeze(0)
+        assert gone() is None
+    finally:
+        gc.unfreeze()

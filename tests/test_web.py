@@ -344,6 +344,16 @@ class Slow(RoomCase):
         self.settle(HEAD)
         assert peer.lost
 
+    def test_first_byte_that_comes_when_it_is_too_late(self) -> None:
+        peer = self.dial()
+        # As in a turn of the reactor that reads before it looks at the time.
+        self.clock.rightNow += HEAD + 0.01
+        peer.transport.write(b"GET / HTTP/1.1\r\n")
+        self.pumps[0].pump(advanceClock=False)
+        self.settle()
+        assert peer.lost
+        assert peer.head == b""
+
     def test_second_request_has_its_own_time(self) -> None:
         peer = self.dial()
         peer.transport.write(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")

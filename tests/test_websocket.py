@@ -265,6 +265,17 @@ class Ends(RoomCase):
         assert bob.lost
         assert list(self.factory.connections) == []
 
+    def test_farewell_to_nobody_and_to_those_who_are_there(self) -> None:
+        self.successResultOf(self.factory.farewell())
+        ann = self.enter()
+        gone = self.factory.farewell()
+        # Nobody waits for those who come now.
+        bob = self.enter()
+        ann.close(1012)
+        self.settle()
+        self.successResultOf(gone)
+        assert not bob.lost
+
 
 class Faults(RoomCase):
     def test_bug_of_ours_ends_one_connection_only(self) -> None:
