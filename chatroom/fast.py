@@ -61,6 +61,27 @@ _OFFER = re.compile(
     "permessage-deflate(?: ?; ?(?:(?:client|server)_no_context_takeover"
     "|client_max_window_bits|(?:client|server)_max_window_bits=(?:9|1[0-5])))*"
 )
+_LENT = frozenset(
+    {
+        "_isMessageCompressed",
+        "_perMessageCompress",
+        "control_frame_data",
+        "current_frame",
+        "current_frame_masker",
+        "data",
+        "frame_data",
+        "frame_length",
+        "inside_message",
+        "message_data",
+        "message_data_total_length",
+        "message_is_binary",
+        "send_queue",
+        "trafficStats",
+        "utf8validateIncomingCurrentMessage",
+        "utf8validateLast",
+        "utf8validator",
+    }
+)
 _UNUSUAL = {"content-length", "transfer-encoding", "expect"}
 
 
@@ -164,6 +185,8 @@ class ShortFrames(WebSocketServerProtocol):
     gets everything from the first frame that is not one up to where it is at the end of a message.
     """
 
+    lent: frozenset[str] = frozenset()
+    """Attributes that Autobahn needs for a message, and not between two of them."""
     _owed = 0
     _rest = b""
 
@@ -187,11 +210,7 @@ class ShortFrames(WebSocketServerProtocol):
             owed, data = data[: self._owed], data[self._owed :]
             self._owed -= len(owed)
             self.longReceived(owed)
-        if (
-            FAST
-            and self.state == _OPEN
-            and not (self.data or self.inside_message or self.current_frame is not None)
-        ):
+        if FAST and self._between():
             data = self._short(data)
         if data:
             self.longReceived(data)
@@ -199,6 +218,16 @@ class ShortFrames(WebSocketServerProtocol):
     def longReceived(self, data: bytes) -> None:
         """Have Autobahn take *data*."""
         super().dataReceived(data)
+        if self.lent and self._between():
+            # A decompressor alone is larger than all the rest of a connection.
+            had = vars(self).items()
+            self.__dict__ = {name: value for name, value in had if name not in self.lent}
+
+    def _between(self) -> bool:
+        """Return whether the connection is open, and Autobahn has nothing of the next message."""
+        return self.state == _OPEN and not (
+            self.data or self.inside_message or self.current_frame is not None
+        )
 
     def _short(self, data: bytes) -> bytes:
         """Take the ordinary frames at the beginning of *data*; return what is left for Autobahn."""
@@ -363,11 +392,9 @@ class Mold:
             # What it was asked, and what came of it, was its own.
             if name.startswith("http_") or name in ("_wskey", "peer"):
                 del shared[name]
-        self._kind: Any = type(
-            kind.__name__,
-            (kind,),
-            {**shared, **blank.agreed(), "factory": factory, "__getattr__": self._given},
-        )
+        lent = _LENT if _forgets(blank) else _LENT - {"_perMessageCompress"}
+        agreed = blank.agreed() | {"factory": factory, "lent": lent, "__getattr__": self._given}
+        self._kind: Any = type(kind.__name__, (kind,), shared | agreed)
 
     def open(self, transport: Any, key: str) -> Any:
         """Answer a handshake with *key* over *transport*; return the connection, open."""
@@ -432,6 +459,12 @@ def _accept(key: str) -> bytes:
     """Return the answer to *key* (RFC 6455, section 4.2.2)."""
     whole = key.encode("ascii") + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
     return b64encode(hashlib.sha1(whole).digest())
+
+
+def _forgets(connection: Any) -> bool:
+    """Return whether what comes in over *connection* is compressed anew with each message."""
+    compress = connection._perMessageCompress
+    return compress is None or compress.client_no_context_takeover
 
 
 def _shareable(value: object) -> bool:

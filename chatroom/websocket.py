@@ -36,9 +36,10 @@ FRAGMENT = 32
 """A message that may have n bytes may come in n / FRAGMENT fragments."""
 LINGER = 2.0
 """How many seconds a peer has to answer a close frame, and then to take what is still to go."""
-PING = frame(0x89, b"alive?")
 REFUSED = 2**20
 """How many bytes may still come in from a peer whose connection has failed."""
+PING = frame(0x89, b"alive?")
+"""What is sent to ask for a sign of life."""
 
 R = TypeVar("R")
 

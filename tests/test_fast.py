@@ -7,6 +7,7 @@ import gc
 import re
 import socket
 import struct
+import tracemalloc
 import weakref
 import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -1352,6 +1353,39 @@ class Attributes(RoomCase):
                 self.enter(Sec_WebSocket_Protocol=f"q{number}")
                 self.enter(Sec_WebSocket_Extensions=f"permessage-deflate; x{number}")
         assert self.factory._mold.cache_info().currsize == 2
+
+    def cost(self, offer: str | None) -> float:
+        """Return the bytes of a connection that offers *offer*, and has said something with it."""
+        headers = {} if offer is None else {"Sec_WebSocket_Extensions": offer}
+        first = 0x81 if offer is None else 0xC1
+        pong = b'{"event":"ping","data":{}}'
+        payload = pong if offer is None else squeezed(pong)
+        self.enter(**headers).frame(first, payload)
+        self.settle()
+        tracemalloc.start()
+        try:
+            # Each in a room of its own, so that nobody is told of the others.
+            peers = [self.enter(f"/ws?room=r{i}", **headers) for i in range(30)]
+            for peer in peers:
+                peer.frame(first, payload)
+            self.settle()
+            assert all(peer.said("pong") == [{}] for peer in peers)
+            for peer in peers:
+                peer.frames.clear()
+                peer.frame(0x89, b"x")
+            self.settle()
+            assert all(peer.frames == [(0x8A, b"x")] for peer in peers)
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0] / 30
+        finally:
+            tracemalloc.stop()
+
+    def test_compression_costs_next_to_nothing_between_messages(self) -> None:
+        with switched(True):
+            # Once before, for what is made the first time and kept for all.
+            self.cost(None)
+            plain, compressed = self.cost(None), self.cost("permessage-deflate")
+        assert compressed - plain < 2048
 
     def test_texts_in_pieces_at_a_time(self) -> None:
         """What of UTF-8 one connection has seen is nothing to another one."""
