@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,14 +14,26 @@ from pathlib import Path
 import pytest
 
 from chatroom import __version__
+from tests.parts import program
 
 TOP = Path(__file__).parent.parent
+COMPILED = "chatroom/_fast."
+LEAVE = shutil.ignore_patterns(
+    ".*", "build", "*.egg-info", "__pycache__", "node_modules", "*.so", "peers"
+)
 TWISTD = "from twisted.scripts.twistd import run; run()"
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
 
-def run(*command: str | Path, cwd: Path) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+def run(*command: str | Path, cwd: Path, **environment: str) -> str:
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -29,8 +42,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy, for building leaves things behind."""
     copy = tmp_path_factory.mktemp("packaging") / "source"
-    leave = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__", "node_modules")
-    shutil.copytree(TOP, copy, symlinks=True, ignore=leave)
+    shutil.copytree(TOP, copy, symlinks=True, ignore=LEAVE)
     return copy
 
 
@@ -69,6 +81,25 @@ def test_what_is_in_the_wheel(wheel: Path) -> None:
     # Such a file would overwrite Twisted's own.
     assert not {name for name in names if name.startswith("twisted/") and "__init__" in name}
     assert not {name for name in names if name.startswith(("tests/", "build/"))}
+
+
+def test_what_can_be_compiled_is(wheel: Path) -> None:
+    program("cc", "install a C compiler")
+    assert [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith(COMPILED)]
+
+
+def test_without_a_compiler(tmp_path: Path) -> None:
+    no = ("--no-deps", "--no-build-isolation")
+    shutil.copytree(TOP, tmp_path / "source", symlinks=True, ignore=LEAVE)
+    run(*PIP, "wheel", *no, "-w", "..", ".", cwd=tmp_path / "source", CC="false")
+    (wheel,) = tmp_path.glob("chatroom-*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert [name for name in names if name.startswith(COMPILED)] == []
+    python = environment(tmp_path / "venv")
+    run(*PIP, "--python", python, "install", "--no-deps", wheel, cwd=tmp_path)
+    works(python, tmp_path)
+    look = "from chatroom.fast import FAST, compiled; print(FAST, compiled)"
+    assert run(python, "-c", look, cwd=tmp_path) == "True None\n"
 
 
 def test_installed_from_a_wheel(wheel: Path, tmp_path: Path) -> None:
