@@ -25,8 +25,9 @@ from twisted.web.resource import Resource
 from chatroom.chat import Chat
 from chatroom.fast import FAST, Direct
 from chatroom.log import Log, MemoryLog
+from chatroom.site import Site
 from chatroom.sqlite import SqliteLog, StoreError
-from chatroom.web import Door, Health, Site, Upgrade, root
+from chatroom.web import Door, Health, Upgrade, root
 from chatroom.websocket import ChatFactory, EchoFactory, HardenedFactory
 
 PAGE = Path(__file__).parent / "web"

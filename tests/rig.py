@@ -19,8 +19,9 @@ from twisted.trial.unittest import TestCase
 from chatroom.chat import Chat
 from chatroom.frames import frame
 from chatroom.log import Log, MemoryLog
+from chatroom.site import Site
 from chatroom.tap import PAGE, TICK
-from chatroom.web import Door, Health, Site, Upgrade, root
+from chatroom.web import Door, Health, Upgrade, root
 from chatroom.websocket import ChatFactory, EchoFactory
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="

@@ -27,7 +27,8 @@ OURS = {
     "fast": set[str](),
     "heartbeat": set[str](),
     "websocket": {*CORE, "frames", "fast", "heartbeat"},
-    "web": {*CORE, "fast", "websocket"},
+    "site": {"fast"},
+    "web": {*CORE, "fast", "site", "websocket"},
     "load": {"events", "load"},
 }
 """

@@ -17,8 +17,9 @@ from twisted.internet.task import Clock
 
 from chatroom.chat import Chat
 from chatroom.log import MemoryLog
+from chatroom.site import HEAD, HEADERS
 from chatroom.tap import PAGE
-from chatroom.web import HEAD, HEADERS, Health, accepts_gzip, root
+from chatroom.web import Health, accepts_gzip, root
 from tests.rig import RoomCase, masked
 
 

@@ -18,8 +18,9 @@ from zope.interface import implementer
 
 from chatroom.chat import Chat
 from chatroom.log import MemoryLog
+from chatroom.site import Site
 from chatroom.tap import PAGE, TICK
-from chatroom.web import Door, Health, Site, root
+from chatroom.web import Door, Health, root
 from chatroom.websocket import ChatFactory
 from tests.fuzz.loop import Loop, Socket
 from tests.fuzz.memory import resident
