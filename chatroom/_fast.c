@@ -1,12 +1,14 @@
-/* The two inner loops of fast.py, compiled: a frame in, a batch out. It explains them, and has both
-   in Python as well, for where this could not be built. */
+/* The two innermost loops, compiled: a frame in, a batch out. In Python, for where this could not be
+   built, they are `ShortFrames._short` in fast.py and `ChatProtocol.send` in websocket.py. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <errno.h>
 #include <structmember.h>
 #include <sys/socket.h>
 
-/* text(data, at): see fast.py. */
+/* text(data, at): the payload of the ordinary text frame that begins at *at*, and where the next one
+   does; None if there is none. */
 static PyObject *text(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     if (nargs != 2 || !PyBytes_Check(args[0])) {
@@ -75,7 +77,9 @@ static PyObject *data_of(PyObject *batch, PyObject *encode)
     return last_data;
 }
 
-/* Outlet.__call__(batch): see fast.py. */
+/* Outlet(send, encode)(batch): what *encode* makes of *batch* goes to the socket. What does not go is
+   left to send(batch, sent), where *sent* is how many bytes went, or -1: the peer has reset the
+   connection, which the system tells only once. */
 static PyObject *outlet_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     Outlet *outlet = (Outlet *)self;
@@ -97,7 +101,7 @@ static PyObject *outlet_call(PyObject *self, PyObject *const *args, size_t nargs
         if (sent == size)
             Py_RETURN_NONE;
         if (sent < 0)
-            sent = 0;
+            sent = errno == ECONNRESET ? -1 : 0;
     }
     PyObject *rest = PyLong_FromSsize_t(sent);
     if (rest == NULL)

@@ -140,8 +140,7 @@ class Direct(tcp.Server):
                 try:
                     sent = self.socket.send(data)
                 except ConnectionResetError:
-                    # It is told once: reading would find an orderly end now.
-                    vars(self)["doRead"] = _lost
+                    self.reset()
                     sent = 0
                 except OSError:
                     # Full, or broken: which of the two, the long way finds out.
@@ -155,6 +154,10 @@ class Direct(tcp.Server):
 
     def writeSequence(self, iovec: Any) -> None:
         self.write(b"".join(iovec))
+
+    def reset(self) -> None:
+        """Take note that the peer has reset this: told that once, reading would find a good end."""
+        vars(self)["doRead"] = _lost
 
     def shut(self) -> None:
         """From here on, what is to be sent has to come through here, for something is before it."""

@@ -59,7 +59,7 @@ class Heartbeat(Generic[C]):
         connection.slot = next(self._turns) % len(self._slots)
         self._slots[connection.slot].add(connection)
         if self._step and self._beating is None:
-            # Not the last one again: it would take the time without anybody for one that it missed.
+            # A new one, for the last one would count the time without anybody as missed steps.
             self._beating = LoopingCall.withCount(self._beat)
             self._beating.clock = self._clock
             self._beating.start(self._step, now=False)

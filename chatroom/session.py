@@ -54,6 +54,7 @@ _TROUBLE = {
 
 
 _UNSEEN = frozenset(("Cc", "Cf", "Zl", "Zp", "Zs"))
+# Letters and symbols that are drawn as nothing.
 _EMPTY = "\u115f\u1160\u2800\u3164\uffa0"
 
 

@@ -229,5 +229,5 @@ def descriptors_left(transport: object) -> int:
     if fileno is None:
         return SPARE
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    left: int = soft - fileno()
+    left: int = SPARE if soft == resource.RLIM_INFINITY else soft - fileno()
     return left

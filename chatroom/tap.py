@@ -291,19 +291,16 @@ class ChatService(service.Service):
         """
         Keep the garbage collector from going through *connections*, while everybody waits.
 
-        They leave no garbage; what little others leave of what was there then is collected while
-        nobody is there.
+        An ordinary one leaves no garbage; what others leave is collected when half of all have gone.
         """
         if connections >= self._frozen + FREEZE:
             gc.collect()
             gc.freeze()
             self._frozen = connections
-        elif self._frozen and not connections:
+        elif self._frozen and connections <= self._frozen // 2:
             gc.unfreeze()
             gc.collect()
             gc.freeze()
-            self._frozen = 0
-        elif connections <= self._frozen - FREEZE:
             self._frozen = connections
 
     def _running(self) -> None:

@@ -312,7 +312,14 @@ class ChatProtocol(Hardened):
             self.session = None
 
     def send(self, batch: Batch, sent: int = 0) -> None:
-        """Write *batch*, encoded once for all connections like this one, but its *sent* bytes."""
+        """
+        Write *batch*, encoded once for all connections like this one.
+
+        What an outlet has left of it comes here: *sent* bytes went, or -1 if there was a reset.
+        """
+        if sent < 0:
+            self.transport.reset()
+            sent = 0
         if self.state == self.STATE_OPEN:
             if not self._begun:
                 self._begun = True
@@ -421,7 +428,8 @@ def address(peer: IAddress, forwarded: str | None) -> str:
     A proxy on this machine is believed in what it adds to the ``X-Forwarded-For`` header. Where
     nobody can tell, it is the empty string, which is not counted.
     """
-    host: str = getattr(peer, "host", "")
+    # A socket for both versions of IP shows addresses of version 4 like this.
+    host: str = getattr(peer, "host", "").removeprefix("::ffff:")
     if forwarded and (not host or host == "::1" or host.startswith("127.")):
         return forwarded.rpartition(",")[2].strip()
     return host

@@ -60,7 +60,7 @@ FOUND = (
 @contextlib.contextmanager
 def switched(short: bool) -> Iterator[None]:
     """Have the short ways taken, or the long ones."""
-    with mock.patch("chatroom.fast.FAST", short), mock.patch("chatroom.web.FAST", short):
+    with mock.patch("chatroom.fast.FAST", short), mock.patch("chatroom.site.FAST", short):
         yield
 
 

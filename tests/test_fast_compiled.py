@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -162,6 +163,18 @@ def test_broken_socket_is_left_to_the_long_way(line: Line) -> None:
     line.far.close()
     line.outlet(BATCH)
     assert line.late == [(BATCH, 0)]
+
+
+def test_reset_is_told(line: Line) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        far = socket.create_connection(server.getsockname())
+        near, _ = server.accept()
+        with near:
+            line.outlet.fd = near.fileno()
+            far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            far.close()
+            line.outlet(BATCH)
+            assert line.late == [(BATCH, -1)]
 
 
 @pytest.mark.parametrize("arguments", [(), (BATCH, BATCH)])

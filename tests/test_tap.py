@@ -353,21 +353,21 @@ def test_garbage_collector_leaves_those_alone_who_are_there() -> None:
         assert gc.get_freeze_count() == frozen
         service._freeze(2 * FREEZE)
         assert gc.get_freeze_count() >= frozen + 1000
-        # After most of them have gone, as many may come again.
-        service._freeze(1)
-        frozen = gc.get_freeze_count()
-        kept += [[] for _ in range(1000)]
-        service._freeze(FREEZE + 1)
-        assert gc.get_freeze_count() >= frozen + 1000
-        # What was there, and turned to garbage, goes when nobody is there.
+        # What was there, and turned to garbage, goes when half of them have gone.
         knot = Options()
         knot["knot"] = knot
         gone = weakref.ref(knot)
-        service._freeze(2 * FREEZE + 1)
+        service._freeze(3 * FREEZE)
         del knot
-        service._freeze(1)
+        service._freeze(2 * FREEZE)
+        gc.collect()
         assert gone() is not None
-        service._freeze(0)
+        service._freeze(FREEZE)
         assert gone() is None
+        # Now as many may come again.
+        frozen = gc.get_freeze_count()
+        kept += [[] for _ in range(1000)]
+        service._freeze(2 * FREEZE)
+        assert gc.get_freeze_count() >= frozen + 1000
     finally:
         gc.unfreeze()

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Generator
 from typing import Any, cast
 
-from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol
@@ -365,6 +365,9 @@ class Addresses(RoomCase):
         assert address(near, "198.51.100.9, 198.51.100.1") == "198.51.100.1"
         assert address(UNIXAddress(b"/x"), "198.51.100.1") == "198.51.100.1"
         assert address(UNIXAddress(b"/x"), None) == ""
+        mapped = IPv6Address("TCP", "::ffff:127.0.0.1", 1)
+        assert address(mapped, "192.0.2.7") == "192.0.2.7"
+        assert address(IPv6Address("TCP", "::ffff:192.0.2.1", 1), "192.0.2.7") == "192.0.2.1"
 
     def test_are_counted_and_forgotten(self) -> None:
         peers = [self.enter(), self.enter(), self.enter(address=UNIXAddress(b"/x"))]
