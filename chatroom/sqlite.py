@@ -279,7 +279,9 @@ class SqliteLog:
 
     def _done(self, outcomes: Sequence[Any]) -> None:
         if self._drafts:
-            self._dispatch()
+            # Not at once either: those who now hear of these have their next word ready, and would
+            # else come one batch behind the others for ever.
+            self._from_thread(self._dispatch)
         else:
             self._busy = False
         self.listener(outcomes)

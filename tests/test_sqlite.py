@@ -230,6 +230,25 @@ def test_one_transaction_a_batch(path: Path) -> None:
         assert texts(desk.log.since("lobby", 0, 9)) == ["1", "2", "3", "4", "5"]
 
 
+def test_who_answers_what_they_hear_is_in_one_batch_with_those_who_were_late(path: Path) -> None:
+    with Desk(path) as desk:
+        listen = desk.log.listener
+
+        def answer(batch: Sequence[Outcome]) -> None:
+            desk.log.listener = listen
+            listen(batch)
+            # As soon as they hear of it, and before the reactor turns again.
+            desk.log.append(say("an answer"))
+
+        desk.log.listener = answer
+        desk.log.append(say("a question"))
+        desk.turn()
+        desk.log.append(say("late"))
+        while len(desk.outcomes) < 3:
+            desk.turn()
+        assert [len(batch) for batch in desk.batches] == [1, 2]
+
+
 def plans(path: Path, statements: list[str]) -> list[str]:
     """Return the steps in which SQLite would do *statements*."""
     with database(path) as other:
@@ -587,7 +606,8 @@ def test_a_bug_in_the_listener_stops_nothing(path: Path) -> None:
         with pytest.raises(ZeroDivisionError):
             desk.turn()
         desk.log.listener = listen
-        desk.turn()
+        while not desk.outcomes:
+            desk.turn()
         assert texts(said([*desk.outcomes, *desk.settle(say("3"))])) == ["2", "3"]
         assert texts(desk.log.since("lobby", 0, 9)) == ["1", "2", "3"]
 
