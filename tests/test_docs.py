@@ -38,6 +38,7 @@ from chatroom.events import (
     decode,
     encode,
 )
+from chatroom.load import options as load_options
 from chatroom.tap import Options
 from tests.browser import launch
 from tests.daemon import TWISTD, Daemon, until
@@ -223,6 +224,7 @@ def test_the_table_has_all_options_with_their_defaults() -> None:
 
 def test_no_option_is_named_that_is_not_there() -> None:
     known = {*Options().docs, "help", "pidfile", "upgrade", "now", "reference"}
+    known |= {*load_options.Options().docs}
     mentioned = {
         option
         for path in [*WORDS, *(REPO / "docs" / "deploy").iterdir()]
