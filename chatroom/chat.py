@@ -8,50 +8,62 @@ says `Session.pause`, and `Session.resume` when it can again.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from chatroom import names
+from chatroom.asking import ASKING
+from chatroom.changes import REACTIONS
+from chatroom.commands import NONCE
 from chatroom.events import (
-    NONCE,
     PAGE,
     Batch,
     Close,
     CommonInit,
+    Deleted,
+    Direct,
+    Edited,
+    Entry,
     Error,
     Event,
     Exited,
+    File,
     Init,
     Joined,
     Limits,
     Message,
+    Reacted,
+    ReadTo,
     Renamed,
     Self,
+    Topic,
     Typed,
     Who,
 )
-from chatroom.log import Log, Outcome, Pass, Refused, Repeated, Said, Unavailable
-from chatroom.names import BadName, Name
+from chatroom.limits import TokenBucket
+from chatroom.log import Draft, Log, Mark, Outcome, Pass, Refused, Repeated, Said, Unavailable
+from chatroom.names import Name
 from chatroom.room import Cursor, Room
-from chatroom.session import Problem, Session, User
+from chatroom.saying import SAYING, TOPIC
+from chatroom.session import Session, User
+from chatroom.users import Users, named
 
-__all__ = ["Chat", "Session"]
+__all__ = ["Chat", "Files", "Session"]
 
 CHUNK = 50
-"""How many messages a reader who lags is given at a time."""
+"""How many entries a reader who lags is given at a time."""
 FAR = 10_000
-"""How many messages a reader may lag behind before being sent away."""
+"""How many entries a reader may lag behind before being sent away."""
 
 NOWHERE = ""
 """No room's key: what goes through the log by this name is for the log alone."""
 
 
 class Enter(NamedTuple):
-    """A session that begins to read a room, behind the message *after* if it can."""
+    """A session that begins to read a room, behind the entry *after* if it can."""
 
     session: Session
     after: int | None
@@ -64,18 +76,39 @@ class Leave(NamedTuple):
 
 
 # Who misses these need not be told who is here: the ones are in the log, the others lapse.
-_NOT_MISSED = frozenset((Message, Typed))
+_NOT_MISSED = frozenset((Message, Edited, Deleted, Reacted, Topic, Typed))
 
 
-class Chat:
+class Files(Protocol):
+    """The files that were uploaded. Nothing of this waits, and only `find` raises."""
+
+    limit: int
+    """The most bytes of a file; 0 if there are none."""
+
+    def find(self, id: str) -> File | None:
+        """Return the file *id*, if it is there. Raises `Unavailable`."""
+
+    def clean(self, name: str) -> str:
+        """Return *name* as a file may be called that is shown."""
+
+    def remove(self, id: str) -> None:
+        """Let go of the file *id*: no message refers to it any more."""
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+class Chat(Users):
     """
     All rooms and all users.
 
     *clock* gives seconds that only go on, and *wall* seconds since 1970 for display. The rest are
     limits: *grace*, the seconds that someone cut off has to come back; *rate* and *burst* of each
     user's talk (a rate of 0 is without limit); *crowd*, the users from which on a room is told in
-    summaries; *message*, the characters of one message. Someone must call `tick` about twice a
-    second.
+    summaries; *message*, the characters of one message. *types* are the types of messages, and
+    what makes safe HTML of such a text, if anything does; *fault* is told of an exception of that,
+    which is a bug. Someone must call `tick` about twice a second.
     """
 
     def __init__(
@@ -89,16 +122,37 @@ class Chat:
         burst: int = 20,
         crowd: int = 200,
         message: int = 4000,
+        types: Mapping[str, Callable[[str], str] | None] = MappingProxyType({"text": None}),
+        files: Files | None = None,
+        fault: Callable[[Exception], object] = _raise,
     ) -> None:
-        self.log = log
+        super().__init__(log)
         self.clock = clock
         self.wall = wall
         self.grace = grace
-        self.limits = Limits(message, names.USER, names.ROOM, NONCE, ("text",), PAGE, rate, burst)
+        self.types = types
+        self.files = files
+        self.fault = fault
+        self.limits = Limits(
+            message,
+            names.USER,
+            names.ROOM,
+            NONCE,
+            tuple(types),
+            PAGE,
+            rate,
+            burst,
+            TOPIC,
+            REACTIONS,
+            files.limit if files is not None else 0,
+        )
+        self.does = SAYING | ASKING
         self.rooms: dict[str, Room[Session]] = {}
-        self.users: dict[int, User] = {}
-        self._names: dict[str, User] = {}
         self._crowd = crowd
+        self._attached: Counter[str] = Counter()
+        """The files that drafts which are under way refer to."""
+        self._strangers = self.bucket(1)
+        """What all spend together who are not here."""
         self._absent: deque[tuple[float, int, str]] = deque()
         log.listener = self._deliver
 
@@ -116,23 +170,15 @@ class Chat:
         *send* neither blocks nor raises; *disconnect* ends the connection with a code and a reason,
         and is followed by `Session.close` like every other end. Raises `Unavailable`.
         """
-        id = self._known(token)
+        id = self.known(token)
         user = self.users.get(id) if id is not None else None
-        error = None
+        problem = None
         if user is None:
-            stored = self.log.user(id) if id is not None else None
-            user = User(self.log.new_user(), None) if id is None else User(id, token)
-            wish = stored or name
-            try:
-                self._call(user, _named(wish) if wish else self._guest(user))
-            except Problem as problem:
-                error = Error(problem.code, str(problem))
-                self._call(user, self._guest(user))
-            self.users[user.id] = user
+            user, problem = self.come(id, token, name)
         session = Session(self, user, send, disconnect, id is not None)
         user.sessions.append(session)
-        if error is not None:
-            session.reply(error)
+        if problem is not None:
+            session.reply(Error(problem.code, str(problem)))
         return session
 
     def tick(self) -> None:
@@ -154,11 +200,42 @@ class Chat:
             elif (summary := room.summary(now)) is not None:
                 self._tell(room, [summary], room.last)
 
-    def token(self, user: User) -> str:
-        """Return what proves to this log that someone is *user*."""
-        if user.token is None:
-            user.token = self._token(user.id)
-        return user.token
+    def spend(self, id: int) -> float:
+        """
+        Take what saying something costs from the user *id*, who uploads a file, and return 0.0.
+
+        Where there is nothing left, return in how many seconds there will be.
+        """
+        bucket = self._strangers
+        if (user := self.users.get(id)) is not None:
+            bucket = user.talk = user.talk or self.bucket(1)
+        return bucket.take(self.clock())
+
+    def bucket(self, times: int) -> TokenBucket:
+        """Return a bucket with room for some bursts."""
+        return TokenBucket(self.limits.rate, self.limits.burst * times)
+
+    def count(self, key: str) -> int:
+        """Return how many are seen in the room *key*."""
+        room = self.rooms.get(key)
+        return len(room.here) if room is not None else 0
+
+    def other(self, key: str, me: int) -> Who | None:
+        """Return with whom the user *me* is in the room *key*, if that is a direct one."""
+        parties = names.parties(key)
+        if parties is None:
+            return None
+        (id,) = parties - {me}
+        return self.who(id)
+
+    def append(self, room: Room[Session], draft: Draft) -> None:
+        """Append *draft*, of *room*, to the log."""
+        room.pending += 1
+        self.log.append(draft)
+
+    def attach(self, id: str) -> None:
+        """Keep the file *id*: a draft that is about to be appended refers to it."""
+        self._attached[id] += 1
 
     def open(self, name: Name) -> Room[Session]:
         """Return the room called *name*, as it is or new. Raises `Unavailable`."""
@@ -170,10 +247,10 @@ class Chat:
     def rename(self, user: User, wish: str) -> None:
         """Call *user* by the name *wish* in all rooms. Raises `Problem`."""
         was = user.name.shown
-        self._call(user, _named(wish))
+        self.call(user, named(wish))
         for key in user.rooms:
             event = Renamed(user.id, user.name.shown, was, self.rooms[key].name)
-            self.log.append(Pass(key, event, None))
+            self.append(self.rooms[key], Pass(key, event, None))
         nowhere = Renamed(user.id, user.name.shown, was)
         if not user.rooms:
             self.log.append(Pass(NOWHERE, nowhere, None))
@@ -184,7 +261,7 @@ class Chat:
     def enter(
         self, session: Session, room: Room[Session], after: int | None, epoch: str | None
     ) -> None:
-        """Let *session* into *room*, to go on behind the message *after* of *epoch* if it can."""
+        """Let *session* into *room*, to go on behind the entry *after* of *epoch* if it can."""
         user = session.user
         if not session.known or (epoch is not None and epoch != self.log.epoch):
             after = None
@@ -194,7 +271,7 @@ class Chat:
             if room.enter(user.id):
                 user.rooms = room.added_to(user.rooms)
                 event = Joined(room.name, user.id, user.name.shown)
-        self.log.append(Pass(room.key, event, Enter(session, after)))
+        self.append(room, Pass(room.key, event, Enter(session, after)))
 
     def leave(self, session: Session, room: Room[Session]) -> None:
         """Take *session* out of *room* at its own wish."""
@@ -202,7 +279,7 @@ class Chat:
         if room.leave(session.user.id):
             self._gone(session.user, room, Leave(session))
         else:
-            self.log.append(Pass(room.key, None, Leave(session)))
+            self.append(room, Pass(room.key, None, Leave(session)))
 
     def lose(self, session: Session, *, clean: bool) -> None:
         """Forget *session*; its user leaves with it, at once if *clean*, else after the grace."""
@@ -217,7 +294,7 @@ class Chat:
                 self._gone(user, room, None)
             elif until is not None:
                 self._absent.append((until, user.id, key))
-        self._release(user)
+        self.release(user)
 
     def catch_up(self, session: Session, room: Room[Session]) -> None:
         """Give *session* what it has not had of *room*, as far as it can take it."""
@@ -249,25 +326,40 @@ class Chat:
 
     def _deliver(self, outcomes: Sequence[Outcome]) -> None:
         rooms: defaultdict[str, list[Said | Pass]] = defaultdict(list)
-        others: list[Repeated | Refused] = []
+        others: list[Repeated | Refused | Mark] = []
         for outcome in outcomes:
             if isinstance(outcome, Said):
                 rooms[outcome.draft.room].append(outcome)
+                if outcome.released is not None and not self._attached[outcome.released]:
+                    assert self.files is not None
+                    self.files.remove(outcome.released)
             elif isinstance(outcome, Pass):
                 if outcome.room != NOWHERE:
                     rooms[outcome.room].append(outcome)
             else:
                 others.append(outcome)
+            if self._attached and isinstance(outcome, Said | Repeated | Refused):
+                self._detach(outcome.draft.entry)
         begun: list[Session] = []
         for key, those in rooms.items():
             room = self.rooms[key]
             begun += self._apply(room, those)
-            if room.forgotten:
-                del self.rooms[key]
+            self._settled(room, len(those))
+        # Behind all that was said before.
         for other in others:
-            session = other.draft.origin
-            assert isinstance(session, Session)
-            session.answer(other)
+            if isinstance(other, Mark):
+                key = other.room
+                self._marked(other)
+            else:
+                key = other.draft.room
+                session = other.draft.origin
+                assert isinstance(session, Session)
+                if isinstance(other, Repeated) and isinstance(other.entry, Message):
+                    # It may have changed since it was looked up.
+                    with suppress(Unavailable):
+                        other.entry = self.rooms[key].message(other.entry.id) or other.entry
+                session.answer(other)
+            self._settled(self.rooms[key], 1)
         # Last, so that a bug in doing what was held back harms nobody else.
         for session in begun:
             session.work()
@@ -280,8 +372,8 @@ class Chat:
         begun: dict[Session, tuple[int | None, Init, int]] = {}
         for outcome in outcomes:
             if isinstance(outcome, Said):
-                room.apply(outcome.message)
-                events.append(outcome.message)
+                room.apply(outcome.entry)
+                events.append(outcome.entry)
                 continue
             event, origin = outcome.event, outcome.origin
             if isinstance(origin, Enter | Leave):
@@ -310,6 +402,8 @@ class Chat:
         # Nobody is sent anything before the room is as it will be, for that may let others go on.
         if events:
             self._tell(room, events, before)
+            if room.parties and any(isinstance(event, Message) for event in events):
+                self._call_in(room, room.parties)
         for session, due, exited in gone:
             session.part(due, exited)
         for session, (after, init, start) in begun.items():
@@ -324,7 +418,7 @@ class Chat:
         return begun
 
     def _tell(self, room: Room[Session], events: Sequence[Event], before: int) -> None:
-        """Send *events* to all readers, who have had messages up to *before*."""
+        """Send *events* to all readers, who have had entries up to *before*."""
         seen = room.changes
         kinds = set(map(type, events))
         if not kinds <= _NOT_MISSED:
@@ -340,9 +434,49 @@ class Chat:
             else:
                 session.send(batch)
 
+    def _detach(self, entry: Entry) -> None:
+        """Let the file of *entry* go, which is no draft any more."""
+        if isinstance(entry, Message) and entry.file is not None:
+            self._attached[entry.file.id] -= 1
+            # Nothing is left of those that no draft refers to.
+            self._attached = +self._attached
+
+    def _call_in(self, room: Room[Session], parties: frozenset[int]) -> None:
+        """Tell the *parties* of *room* where they are not in it that something was said."""
+        for id in parties & self.users.keys():
+            (other,) = parties - {id}
+            event = Direct(room.name, self.who(other))
+            for session in list(self.users[id].sessions):
+                if room.key not in session.rooms:
+                    session.note(event)
+
+    def _marked(self, mark: Mark) -> None:
+        """Tell all sessions of a user how far they have read."""
+        user = self.users.get(mark.user)
+        if user is None or mark.id is None:
+            return
+        try:
+            id = self.log.read(mark.room, mark.user)
+        except Unavailable:
+            id = mark.id
+        # Another device may have come further; where nothing was said, nothing is kept.
+        event = ReadTo(self.rooms[mark.room].name, mark.id if id is None else id)
+        for session in list(user.sessions):
+            session.note(event)
+
+    def _settled(self, room: Room[Session], count: int) -> None:
+        """Forget *room*, if it is so, now that *count* drafts have come back."""
+        room.pending -= count
+        if room.forgotten:
+            del self.rooms[room.key]
+
     def _init(self, session: Session, room: Room[Session], after: int | None) -> CommonInit:
         user = session.user
         past = room.past(after, self.limits)
+        read = None
+        if room.last:
+            with suppress(Unavailable):
+                read = self.log.read(room.key, user.id)
         return CommonInit(
             room.name,
             Self(user.id, room.here[user.id], self.token(user)),
@@ -353,62 +487,20 @@ class Chat:
             past.more,
             self.log.epoch,
             self.limits,
-            (past.json, room.sample().json),
+            room.last,
+            room.topic,
+            past.changes,
+            read,
+            self.other(room.key, user.id) if room.parties else None,
+            common=(past.json, room.sample().json),
         )
 
     def _gone(self, user: User, room: Room[Session], origin: Leave | None) -> None:
         user.rooms -= room.alone
         if user.typed is not None:
             user.typed.pop(room.key, None)
-        self.log.append(Pass(room.key, Exited(room.name, user.id, user.name.shown), origin))
-        self._release(user)
-
-    def _release(self, user: User) -> None:
-        if not (user.sessions or user.rooms) and self.users.get(user.id) is user:
-            del self.users[user.id]
-            del self._names[user.name.key]
-
-    def _call(self, user: User, name: Name) -> None:
-        if self._names.get(name.key, user) is not user:
-            raise Problem("name_taken", "this name is taken")
-        self._names.pop(user.name.key, None)
-        self._names[name.key] = user
-        user.name = name
-        user.who = Who(user.id, name.shown)
-
-    def _guest(self, user: User) -> Name:
-        # Ids may be long, where they had to be drawn.
-        name = guest = f"guest-{user.id % 100_000}"
-        attempt = 1
-        while name in self._names:
-            attempt += 1
-            name = f"{guest}-{attempt}"
-        return Name(name, name)
-
-    def _token(self, id: int) -> str:
-        signed = id.to_bytes(8)
-        return urlsafe_b64encode(
-            signed + hmac.digest(self.log.secret, signed, hashlib.sha256)[:16]
-        ).decode()
-
-    def _known(self, token: str | None) -> int | None:
-        """Return the id of whom *token* was given to, if anybody."""
-        if not token or not token.isascii():
-            return None
-        try:
-            id = int.from_bytes(urlsafe_b64decode(token)[:8])
-        except ValueError:
-            return None
-        user = self.users.get(id)
-        right = self._token(id) if user is None else self.token(user)
-        return id if hmac.compare_digest(right, token) else None
-
-
-def _named(wish: str) -> Name:
-    try:
-        return names.user_name(wish)
-    except BadName as error:
-        raise Problem("bad_name", str(error)) from error
+        self.append(room, Pass(room.key, Exited(room.name, user.id, user.name.shown), origin))
+        self.release(user)
 
 
 def _heard(events: Sequence[Event], session: Session) -> list[Event]:

@@ -1,30 +1,24 @@
 """
-The vocabulary: one small typed record for each thing that clients and server say.
+What the server says: one small typed record for each event, and `encode`, which writes them.
 
-A JSON door carries each as ``{"event": NAME, "data": {…}}``; `decode` reads what clients say and
-`encode` writes what the server says. ``docs/protocol.md`` states the same for people.
+A JSON door carries each as ``{"event": NAME, "data": {…}}``. ``docs/protocol.md`` states the same
+for people; what clients say is in `chatroom.commands`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args
+from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 C = TypeVar("C")
 T = TypeVar("T")
 
-LOBBY = "lobby"
 PAGE = 200
 """The most messages that one `history` answers with."""
-NONCE = 64
-"""The most characters of a nonce."""
-
-Id = Annotated[int, Meta(ge=0, le=2**53)]
-Nonce = Annotated[str, Meta(min_length=1, max_length=NONCE)]
 
 
 class Close(IntEnum):
@@ -40,71 +34,6 @@ class Close(IntEnum):
 
 class Record(Struct):
     """What is made for each message, and so of the kind that is made in a third of the time."""
-
-
-# What clients say.
-
-
-class Talk(Struct, gc=False):
-    """Say *message* in *room*; *nonce* makes sending it again harmless."""
-
-    message: str
-    type: str = "text"
-    room: str = LOBBY
-    nonce: Nonce | None = None
-
-
-class Rename(Struct):
-    """Be called *name* from now on."""
-
-    name: str
-
-
-class Join(Struct):
-    """Enter a further *room*, having seen it up to the message *after* of *epoch*."""
-
-    room: str
-    after: Id | None = None
-    epoch: str | None = None
-
-
-class Exit(Struct):
-    """Leave *room*."""
-
-    room: str
-
-
-class History(Struct):
-    """Ask for at most *limit* messages older than the message *before*; the newest without it."""
-
-    room: str = LOBBY
-    before: Id | None = None
-    limit: Annotated[int, Meta(ge=1)] = 50
-
-
-class Typing(Struct):
-    """Let *room* know that a message is on its way."""
-
-    room: str = LOBBY
-
-
-class Ping(Struct):
-    """Ask for a `Pong` with the same *data*, a JSON object without line breaks."""
-
-    data: msgspec.Raw
-
-
-class Bad(Struct):
-    """Something that could not be understood, and *why*; *event* where known."""
-
-    why: str
-    event: str | None = None
-
-
-Command = Talk | Rename | Join | Exit | History | Typing | Ping | Bad
-
-
-# What the server says.
 
 
 class Shared(Generic[C]):
@@ -140,11 +69,36 @@ class Self(Struct, frozen=True):
     token: str
 
 
+class File(Struct, frozen=True, omit_defaults=True, gc=False):
+    """
+    A file that was uploaded: *id* is its SHA-256 in hex, *name* for display, *size* in bytes.
+
+    *type* is what its bytes say. Only checked raster images have *width* and *height*, in pixels.
+    """
+
+    id: str
+    name: str
+    size: int
+    type: str
+    width: int | None = None
+    height: int | None = None
+
+
+class Reaction(Struct, frozen=True, gc=False):
+    """An *emoji* that *users* gave a message."""
+
+    emoji: str
+    users: tuple[Who, ...]
+
+
 class Message(Struct, rename={"sender": "from"}, omit_defaults=True, gc=False):
     """
-    What was said: the same record live, in `Init` and in `Page`.
+    What was said, as it is now: the same record live, in `Init` and in `Page`.
 
-    *id* counts 1, 2, 3, … in its room. *time* is RFC 3339 UTC with milliseconds, for display only.
+    *id* is its place in its room, which counts 1, 2, 3, …, changes included. *time* is RFC 3339 UTC
+    with milliseconds, for display only. *reply* is the id of the message that it answers, *edited*
+    the time of its last `Edited`, *changed* the id of the last change that is contained. One that
+    was *deleted* has nothing left to show.
     """
 
     event: ClassVar[str] = "talk"
@@ -155,10 +109,87 @@ class Message(Struct, rename={"sender": "from"}, omit_defaults=True, gc=False):
     sender: Who
     time: str
     nonce: str | None = None
+    html: str | None = None
+    reply: int | None = None
+    mentions: tuple[Who, ...] = ()
+    file: File | None = None
+    edited: str | None = None
+    deleted: bool = False
+    reactions: tuple[Reaction, ...] = ()
+    changed: int | None = None
+
+
+class Edited(Struct, rename={"sender": "from"}, omit_defaults=True, gc=False):
+    """The message *of* says *message* now."""
+
+    event: ClassVar[str] = "edit"
+    id: int
+    room: str
+    of: int
+    message: str
+    type: str
+    sender: Who
+    time: str
+    nonce: str | None = None
+    html: str | None = None
+    mentions: tuple[Who, ...] = ()
+
+
+class Deleted(Struct, rename={"sender": "from"}, omit_defaults=True, gc=False):
+    """The message *of* was taken back."""
+
+    event: ClassVar[str] = "delete"
+    id: int
+    room: str
+    of: int
+    sender: Who
+    time: str
+    nonce: str | None = None
+
+
+class Reacted(Struct, rename={"sender": "from"}, omit_defaults=True, gc=False):
+    """*sender* gives the message *of* an *emoji*, or gives it no more if not *on*."""
+
+    event: ClassVar[str] = "react"
+    id: int
+    room: str
+    of: int
+    emoji: str
+    on: bool
+    sender: Who
+    time: str
+    nonce: str | None = None
+
+
+class Topic(Struct, rename={"sender": "from"}, omit_defaults=True, gc=False):
+    """*topic* stands above the room now."""
+
+    event: ClassVar[str] = "topic"
+    id: int
+    room: str
+    topic: str
+    sender: Who
+    time: str
+    nonce: str | None = None
+
+
+Change = Edited | Deleted | Reacted | Topic
+Entry = Message | Change
+"""What the log of a room keeps: what was said, and what has changed since."""
+
+
+class Told(Struct, frozen=True):
+    """A `Change` in its envelope, within an `Init`."""
+
+    event: str
+    data: Any
 
 
 class Limits(Struct, frozen=True):
-    """What a client may do: characters of a message, a name, a room and a nonce, and the rest."""
+    """
+    What a client may do: characters of a message, a name, a room, a nonce and a topic, bytes of a
+    file (0: there are none), different *reactions* to a message, and the rest.
+    """
 
     message: int
     name: int
@@ -168,15 +199,20 @@ class Limits(Struct, frozen=True):
     history: int
     rate: float
     burst: int
+    topic: int
+    reactions: int
+    file: int
 
 
-class Init(Struct):
+class Init(Struct, omit_defaults=True):
     """
     Where a client begins in *room*, or goes on.
 
-    *resumed*: *messages* are exactly those after what the client said that it has; otherwise the
-    newest ones. *more*: there are older ones. *users* is everyone here, or, in a crowd, a sample
-    with oneself in it; *count* is everyone. *epoch*: the one that the ids belong to.
+    *resumed*: *messages* are exactly those after what the client said that it has, and *changes*
+    all that has changed since; otherwise they are the newest messages. *more*: there are older
+    ones. *last* is the id of the last entry of the room. *users* is everyone here, or, in a crowd,
+    a sample with oneself in it; *count* is everyone. *epoch*: the one that the ids belong to.
+    *read*: how far one has read; *direct*: with whom one is alone.
     """
 
     event: ClassVar[str] = "init"
@@ -189,9 +225,14 @@ class Init(Struct):
     more: bool
     epoch: str
     limits: Limits
+    last: int
+    topic: str = ""
+    changes: list[Told] = []
+    read: int | None = None
+    direct: Who | None = None
 
 
-class CommonInit(Init):
+class CommonInit(Init, kw_only=True):
     """
     An `Init` of which others have nearly all in common.
 
@@ -248,13 +289,110 @@ class Presence(Struct, frozen=True):
     left: list[Who]
 
 
-class Page(Struct, frozen=True):
-    """A piece of the history of *room*, oldest first; *more*: there are older ones."""
+class Page(Struct, frozen=True, omit_defaults=True):
+    """
+    A piece of the history of *room*, oldest first, as asked for with *nonce*.
+
+    *more*: there are older ones; *newer*: there are newer ones.
+    """
 
     event: ClassVar[str] = "history"
     room: str
     messages: list[Message]
     more: bool
+    newer: bool
+    nonce: str | None = None
+
+
+class Version(Struct, frozen=True, omit_defaults=True):
+    """What a message said from *time* on."""
+
+    message: str
+    type: str
+    time: str
+    html: str | None = None
+
+
+class Versions(Struct, frozen=True):
+    """The last things that the message *of* has said, the present one last."""
+
+    event: ClassVar[str] = "edits"
+    room: str
+    of: int
+    versions: list[Version]
+
+
+class ReadTo(Struct, frozen=True):
+    """One has read *room* up to the entry *id*, here or on another device."""
+
+    event: ClassVar[str] = "read"
+    room: str
+    id: int
+
+
+class Listed(Struct, frozen=True, omit_defaults=True):
+    """A *room*: its *topic*, how many are here now, and the id of its *last* entry."""
+
+    room: str
+    count: int
+    last: int
+    topic: str = ""
+
+
+class Listing(Struct, frozen=True):
+    """Some public *rooms*, by name; *more*: there are others behind them."""
+
+    event: ClassVar[str] = "rooms"
+    rooms: list[Listed]
+    more: bool
+
+
+class Own(Struct, frozen=True, omit_defaults=True):
+    """
+    A *room* that one has *read* up to an id; the other members are as in `Listed` and `Init`.
+
+    *unread* are messages of others since, *mentions* those that one is mentioned in, both counted
+    as far as 100.
+    """
+
+    room: str
+    count: int
+    last: int
+    read: int
+    unread: int
+    mentions: int
+    topic: str = ""
+    direct: Who | None = None
+
+
+class Owned(Struct, frozen=True):
+    """The *rooms* that one reads."""
+
+    event: ClassVar[str] = "mine"
+    rooms: list[Own]
+
+
+class Direct(Struct, frozen=True, rename={"other": "with"}):
+    """Something was said in the direct *room* with *other*, which one is not in."""
+
+    event: ClassVar[str] = "direct"
+    room: str
+    other: Who
+
+
+class Hits(Struct, frozen=True, omit_defaults=True):
+    """
+    Messages that *query* found in *room*, or everywhere, newest first, as asked for with *nonce*.
+
+    Older ones are behind *next*, if there are more.
+    """
+
+    event: ClassVar[str] = "search"
+    query: str
+    hits: list[Message]
+    room: str | None = None
+    next: int | None = None
+    nonce: str | None = None
 
 
 class Error(Struct, frozen=True, omit_defaults=True):
@@ -279,7 +417,28 @@ class Pong(Struct, frozen=True):
     data: msgspec.Raw
 
 
-Event = Init | Joined | Exited | Renamed | Message | Typed | Presence | Page | Error | Pong
+Event = (
+    Init
+    | Joined
+    | Exited
+    | Renamed
+    | Message
+    | Edited
+    | Deleted
+    | Reacted
+    | Topic
+    | Typed
+    | Presence
+    | Page
+    | Versions
+    | ReadTo
+    | Listing
+    | Owned
+    | Direct
+    | Hits
+    | Error
+    | Pong
+)
 
 
 class Batch(Shared[Sequence[Event]]):
@@ -292,60 +451,8 @@ class Batch(Shared[Sequence[Event]]):
         return self.content
 
 
-class _Envelope(Struct):
-    event: str
-    data: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-_envelopes = msgspec.json.Decoder(_Envelope)
-_objects = msgspec.json.Decoder(dict[str, object])
-_commands: dict[str, msgspec.json.Decoder[Command]] = {
-    kind.__name__.lower(): msgspec.json.Decoder(kind)
-    for kind in (Talk, Rename, Join, Exit, History, Typing)
-}
-# In one pass; it knows all that is right but a ping, and an event without data.
-_ordinary: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
-    Union[  # noqa: UP007 (made of a tuple)
-        tuple(
-            msgspec.defstruct(kind, [("data", decoder.type)], tag_field="event", tag=kind)
-            for kind, decoder in _commands.items()
-        )
-    ]
-)
 _encode = msgspec.json.Encoder().encode
 _openings = {kind: b'{"event":"%b","data":' % kind.event.encode() for kind in get_args(Event)}
-
-
-def decode(text: bytes) -> Command:
-    """
-    Return what a client says with the JSON *text*.
-
-    Nothing that a client sends raises: what cannot be understood comes back as `Bad`. NaN, deep
-    nesting and lone surrogates cannot be understood.
-    """
-    try:
-        return _ordinary.decode(text).data  # type: ignore[no-any-return]
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return _decode(text)
-
-
-def _decode(text: bytes) -> Command:
-    """Return what `decode` does, in two passes, so that it is known what is wrong with what."""
-    name = None
-    try:
-        envelope = _envelopes.decode(text)
-        if envelope.event == "ping":
-            name = "ping"
-            _objects.decode(envelope.data)
-            return Ping(msgspec.Raw(bytes(envelope.data).translate(None, b"\r\n")))
-        if envelope.event not in _commands:
-            return Bad("there is no such event")
-        name = envelope.event
-        return _commands[name].decode(envelope.data)
-    except RecursionError:
-        return Bad("nested too deep", name)
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        return Bad(str(error), name)
 
 
 def encode(event: Event) -> bytes:
@@ -358,17 +465,30 @@ def encode(event: Event) -> bytes:
 
 
 def common_past(
-    room: str, messages: list[Message], resumed: bool, more: bool, epoch: str, limits: Limits
+    room: str,
+    messages: list[Message],
+    resumed: bool,
+    more: bool,
+    epoch: str,
+    limits: Limits,
+    last: int,
+    topic: str = "",
+    changes: Sequence[Change] = (),
 ) -> Shared[bytes]:
     """Return how the JSON of each `CommonInit` with these members begins, envelope included."""
-    members = {
+    members: dict[str, object] = {
         "room": room,
         "messages": messages,
         "resumed": resumed,
         "more": more,
         "epoch": epoch,
         "limits": limits,
+        "last": last,
     }
+    if topic:
+        members["topic"] = topic
+    if changes:
+        members["changes"] = [Told(change.event, change) for change in changes]
     return Shared(_openings[Init] + _encode(members)[:-1] + b",")
 
 
@@ -379,5 +499,9 @@ def common_users(users: list[Who]) -> Shared[bytes]:
 
 def own(init: CommonInit) -> bytes:
     """Return the end of the JSON of *init*, which nobody shares."""
-    members = {"self": init.self, "count": init.count}
+    members: dict[str, object] = {"self": init.self, "count": init.count}
+    if init.read is not None:
+        members["read"] = init.read
+    if init.direct is not None:
+        members["direct"] = init.direct
     return _encode(init.users[-1]) + b"]," + _encode(members)[1:] + b"}"

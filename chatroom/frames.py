@@ -6,7 +6,12 @@ import zlib
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from chatroom.events import CommonInit, Event, encode, own
+from chatroom.events import (
+    CommonInit,
+    Event,
+    encode,
+    own,
+)
 
 WINDOW = 12
 """The base-2 logarithm of the deflate window, both ways (RFC 7692, section 7.1.2)."""

@@ -7,6 +7,7 @@ enforcement (spaces trimmed, compatibility characters folded).
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
@@ -18,6 +19,8 @@ USER = 32
 ROOM = 64
 """The most characters of a room's name."""
 
+# Ids fit in 2**53.
+_direct = re.compile("@([1-9][0-9]{0,15})-([1-9][0-9]{0,15})")
 _shown = get_profile("NicknameCasePreserved")
 _compared = get_profile("Nickname")
 
@@ -46,18 +49,49 @@ def user_name(wish: str) -> Name:
 @lru_cache(maxsize=4096)
 def room_name(wish: str) -> Name:
     """
-    Return *wish* as the name of a room.
+    Return *wish* as the name of a room; of a direct one, if it is just what `direct` returns.
 
     Raises `BadName` where it is empty or longer than `ROOM` characters, or holds anything but
     letters, digits, ``-``, ``_`` and ``.``, of which dots alone are not a name (they would be
     something else in a URL's path).
     """
+    if parties(wish):
+        return Name(wish, wish)
     name = _name(wish, ROOM)
     if not all(c in "-_." or unicodedata.category(c)[0] in "LM" or c.isdecimal() for c in name.key):
         raise BadName("a room's name is of letters, digits, '-', '_' and '.'")
     if not name.key.strip("."):
         raise BadName("a room's name is more than dots")
     return name
+
+
+def direct(a: int, b: int) -> Name:
+    """
+    Return the name of the direct room of the users *a* and *b*, which no other room can have.
+
+    Raises `BadName` where these are no two users.
+    """
+    if a == b or a < 1 or b < 1:
+        raise BadName("a direct room is one of two users")
+    name = f"@{min(a, b)}-{max(a, b)}"
+    return Name(name, name)
+
+
+def parties(key: str) -> frozenset[int] | None:
+    """Return the ids of the users whose direct room has the comparison form *key*, if it is one."""
+    found = _direct.fullmatch(key)
+    if found is None:
+        return None
+    a, b = map(int, found.groups())
+    return frozenset((a, b)) if a < b else None
+
+
+def folded(text: str) -> str:
+    """Return *text* as it is where it is part of a comparison form, be it a name or not."""
+    if text.isascii():
+        return text.lower()
+    # Lower case may bring back what had been folded.
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
 
 
 def _name(wish: str, limit: int) -> Name:

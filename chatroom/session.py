@@ -1,61 +1,33 @@
-"""One connection of one user (`Session`), and what it may do."""
+"""One connection of one user (`Session`): what waits, what is sent, and where it may be."""
 
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from chatroom import names
-from chatroom.events import (
-    PAGE,
-    Bad,
-    Batch,
-    Close,
-    Command,
-    Error,
-    Event,
-    Exit,
-    History,
-    Join,
-    Message,
-    Page,
-    Ping,
-    Pong,
-    Rename,
-    Talk,
-    Typed,
-    Typing,
-    Who,
-)
+from chatroom.commands import LOBBY, Command, Search
+from chatroom.events import Batch, Close, Direct, Error, Event, ReadTo, Who
 from chatroom.limits import TokenBucket
-from chatroom.log import Pass, Refused, Repeated, Say, Unavailable
+from chatroom.log import Refused, Repeated, Unavailable
 from chatroom.names import BadName, Name
 from chatroom.room import Room
 
 if TYPE_CHECKING:
     from chatroom.chat import Chat
 
-TYPING = 3.0
-"""One `typing` of a user in a room is passed on in so many seconds."""
 ROOMS = 100
 """In so many rooms one connection may be."""
 PATIENCE = 50
 """So many errors of their own making a client has at once, and one more each second."""
 
-_TROUBLE = {
-    "nonce_reused": "this nonce was used for another message",
-    "unavailable": "the message could not be stored; nothing was said",
+TROUBLE = {
+    "nonce_reused": "this nonce was used for something else",
+    "unavailable": "it could not be stored; nothing was said",
 }
-
-
-_UNSEEN = frozenset(("Cc", "Cf", "Zl", "Zp", "Zs"))
-# Letters and symbols that are drawn as nothing.
-_EMPTY = "\u115f\u1160\u2800\u3164\uffa0"
+"""Why the log refuses what is said, by code."""
 
 
 class Problem(Exception):
@@ -67,6 +39,18 @@ class Problem(Exception):
         self.retry_after = retry_after
 
 
+UNAVAILABLE = Problem("unavailable", "the store cannot be read now", 1.0)
+
+
+class Asked(NamedTuple):
+    """A search in the room called *name*, or everywhere: in *rooms* and *also*, for the log."""
+
+    search: Search
+    name: str | None
+    rooms: list[str] | None
+    also: list[str]
+
+
 class User:
     """
     Somebody: the *sessions* by which they are here, and the keys of the *rooms* they are in.
@@ -74,7 +58,18 @@ class User:
     What has not happened yet is None.
     """
 
-    __slots__ = ("id", "moves", "name", "rooms", "sessions", "talk", "token", "typed", "who")
+    __slots__ = (
+        "id",
+        "moves",
+        "name",
+        "questions",
+        "rooms",
+        "sessions",
+        "talk",
+        "token",
+        "typed",
+        "who",
+    )
 
     def __init__(self, id: int, token: str | None) -> None:
         self.id = id
@@ -85,6 +80,7 @@ class User:
         self.rooms: frozenset[str] = frozenset()
         self.talk: TokenBucket | None = None
         self.moves: TokenBucket | None = None
+        self.questions: TokenBucket | None = None
         self.typed: dict[str, float] | None = None
 
 
@@ -105,6 +101,9 @@ class Session:
     _begun = False
     _waiting: deque[Command | Event] | tuple[()] = ()
     _parted: tuple[Event, ...] = ()
+    _notes: dict[tuple[type, str], Direct | ReadTo] | tuple[()] = ()
+    searches: deque[Asked] | tuple[()] = ()
+    """What is searched for: the first now, the others in turn."""
     _patience: TokenBucket | None = None
 
     def __init__(
@@ -125,12 +124,18 @@ class Session:
 
     def enter(self, room: str, after: int | None = None, epoch: str | None = None) -> None:
         """
-        Enter *room*, to go on behind the message *after* of *epoch* if that can be.
+        Enter *room*, to go on behind the entry *after* of *epoch* if that can be.
 
+        Where this user may not be they are in the lobby, and are told after their first `Init`.
         Raises `BadName` and `Unavailable`.
         """
-        self.chat.enter(self, self.chat.open(names.room_name(room)), after, epoch)
-        self.known = True
+        name = names.room_name(room)
+        try:
+            self.admit(name)
+        except Problem as problem:
+            self.reply(Error(problem.code, str(problem)))
+            name, after = names.room_name(LOBBY), None
+        self.join(name, after, epoch)
 
     def receive(self, command: Command) -> None:
         """Do what *command* says, or say what is wrong with it: now, or when it is its turn."""
@@ -200,11 +205,20 @@ class Session:
     def answer(self, outcome: Repeated | Refused) -> None:
         """Tell what has become of something said that nobody else is told of."""
         if isinstance(outcome, Repeated):
-            self.reply(outcome.message)
+            self.reply(outcome.entry)
         else:
-            code = outcome.code
+            code, wish = outcome.code, outcome.draft.entry
             retry = 1.0 if code == "unavailable" else None
-            self.reply(Error(code, _TROUBLE[code], "talk", outcome.draft.message.nonce, retry))
+            self.reply(Error(code, TROUBLE[code], wish.event, wish.nonce, retry))
+
+    def note(self, event: Direct | ReadTo) -> None:
+        """Send *event* as soon as it can be sent; of several of a kind about a room the last."""
+        if self.open:
+            self.send(Batch([event]))
+        elif not self.closed:
+            if not isinstance(self._notes, dict):
+                self._notes = {}
+            self._notes[type(event), event.room] = event
 
     def end(self, code: Close, reason: str) -> None:
         """Have the connection ended; nothing more comes from it or goes to it."""
@@ -214,6 +228,9 @@ class Session:
 
     def work(self) -> None:
         """Do what waits, as far as it is its turn."""
+        if self._notes and self.open:
+            notes, self._notes = self._notes, ()
+            self.send(Batch(list(dict(notes).values())))
         while self._waiting and self.open:
             first = self._waiting.popleft()
             if isinstance(first, Command):
@@ -231,133 +248,67 @@ class Session:
     def _stop(self) -> None:
         self.closed = True
         self.open = False
-        self._waiting = ()
+        self._waiting = self._notes = self.searches = ()
 
     def _obey(self, command: Command) -> None:
         try:
-            _DOES[type(command)](self, command)
+            self.chat.does[type(command)](self, command)
+        except Unavailable:
+            self.refuse(command, UNAVAILABLE)
         except Problem as problem:
-            about = command.event if isinstance(command, Bad) else type(command).__name__.lower()
-            nonce = command.nonce if isinstance(command, Talk) else None
-            retry = problem.retry_after
-            retry = None if retry is None else math.ceil(retry * 1000) / 1000
-            self.reply(Error(problem.code, str(problem), about, nonce, retry))
-            if problem.code != "unavailable":
-                self._patience = self._patience or TokenBucket(1, PATIENCE)
-                if self._patience.take(self.chat.clock()):
-                    self.end(Close.POLICY, "too many errors")
+            self.refuse(command, problem)
+            self._patience = self._patience or TokenBucket(1, PATIENCE)
+            if self._patience.take(self.chat.clock()):
+                self.end(Close.POLICY, "too many errors")
 
-    def _bad(self, bad: Bad) -> None:
-        raise Problem("bad_message", bad.why)
+    def refuse(self, command: Command, problem: Problem) -> None:
+        """Tell what is wrong with *command*."""
+        retry = problem.retry_after
+        retry = None if retry is None else math.ceil(retry * 1000) / 1000
+        nonce = getattr(command, "nonce", None)
+        self.reply(Error(problem.code, str(problem), command.event, nonce, retry))
 
-    def _ping(self, ping: Ping) -> None:
-        self.reply(Pong(ping.data))
+    # For what commands do, in `saying` and `asking`. All of these raise `Problem`.
 
-    def _say(self, talk: Talk) -> None:
-        chat, user = self.chat, self.user
-        if talk.type not in chat.limits.types:
-            raise Problem("bad_message", "there is no such type of message")
-        if len(talk.message) > chat.limits.message:
-            raise Problem("too_long", f"a message has at most {chat.limits.message} characters")
-        if blank(talk.message):
-            raise Problem("empty", "there is nothing to be seen in this message")
-        room = self._in(talk.room)
-        user.talk = self._spend(user.talk, chat.limits.burst)
-        time = rfc3339(chat.wall())
-        message = Message(0, room.name, talk.message, talk.type, user.who, time, talk.nonce)
-        chat.log.append(Say(room.key, message, self))
-
-    def _rename(self, rename: Rename) -> None:
-        user = self.user
-        user.talk = self._spend(user.talk, self.chat.limits.burst)
-        self.chat.rename(user, rename.name)
-
-    def _typing(self, typing: Typing) -> None:
-        room, user, now = self._in(typing.room), self.user, self.chat.clock()
-        if user.typed is None:
-            user.typed = {}
-        if now >= user.typed.get(room.key, float("-inf")) + TYPING:
-            user.typed[room.key] = now
-            event = Typed(room.name, user.id, user.name.shown)
-            self.chat.log.append(Pass(room.key, event, None))
-
-    def _history(self, history: History) -> None:
-        room = self._in(history.room)
-        try:
-            messages = room.before(history.before, min(history.limit, PAGE))
-        except Unavailable as error:
-            raise Problem("unavailable", "the history cannot be read now", 1.0) from error
-        self.reply(Page(room.name, messages, bool(messages) and messages[0].id > 1))
-
-    def _join(self, join: Join) -> None:
-        self._move()
-        try:
-            if len(self.rooms) >= ROOMS and names.room_name(join.room).key not in self.rooms:
-                raise Problem("too_many_rooms", f"a connection is in at most {ROOMS} rooms")
-            self.enter(join.room, join.after, join.epoch)
-        except BadName as error:
-            raise Problem("bad_room", str(error)) from error
-        except Unavailable as error:
-            raise Problem("unavailable", "the room cannot be read now", 1.0) from error
-
-    def _exit(self, exit: Exit) -> None:
-        room = self._in(exit.room)
-        self._move()
-        self.chat.leave(self, room)
-
-    def _in(self, wish: str) -> Room[Session]:
+    def room(self, wish: str) -> Room[Session]:
+        """Return the room called *wish*, which this session is in."""
         if wish not in self.rooms:
-            try:
-                wish = names.room_name(wish).key
-            except BadName as error:
-                raise Problem("bad_room", str(error)) from error
+            wish = room_name(wish).key
             if wish not in self.rooms:
                 raise Problem("not_in_room", "you are not in this room")
         return self.chat.rooms[wish]
 
-    def _move(self) -> None:
-        self.user.moves = self._spend(self.user.moves, self.chat.limits.burst * 5)
+    def admit(self, name: Name) -> None:
+        """See whether the room *name* is one for this user: not the direct one of others."""
+        parties = names.parties(name.key)
+        if parties is None:
+            return
+        if self.user.id not in parties:
+            raise Problem("forbidden", "this room is of two others")
+        chat = self.chat
+        (other,) = parties - {self.user.id}
+        if not (name.key in chat.rooms or chat.exists(other) or chat.log.room(name.key)):
+            raise Problem("no_such_user", "there is no such user")
 
-    def _spend(self, bucket: TokenBucket | None, burst: float) -> TokenBucket:
-        """Take one from *bucket*, or from a new one for *burst*, and return that bucket."""
+    def join(self, name: Name, after: int | None, epoch: str | None) -> None:
+        """Enter the room *name*. Raises `Unavailable`, too."""
+        if len(self.rooms) >= ROOMS and name.key not in self.rooms:
+            raise Problem("too_many_rooms", f"a connection is in at most {ROOMS} rooms")
+        self.chat.enter(self, self.chat.open(name), after, epoch)
+        self.known = True
+
+    def spend(self, bucket: TokenBucket | None, times: int = 1) -> TokenBucket:
+        """Take one from *bucket*, or from a new one for so many bursts, and return that bucket."""
         if bucket is None:
-            bucket = TokenBucket(self.chat.limits.rate, burst)
+            bucket = self.chat.bucket(times)
         if wait := bucket.take(self.chat.clock()):
             raise Problem("rate_limited", "not so fast", wait)
         return bucket
 
 
-_DOES: dict[type, Callable[[Session, Any], None]] = {
-    Bad: Session._bad,
-    Ping: Session._ping,
-    Talk: Session._say,
-    Rename: Session._rename,
-    Typing: Session._typing,
-    History: Session._history,
-    Join: Session._join,
-    Exit: Session._exit,
-}
-
-
-def blank(text: str) -> bool:
-    """Return whether nothing can be seen in *text*: spaces, controls, zero-width characters."""
-    for c in text:
-        if "!" <= c <= "~" or not (unicodedata.category(c) in _UNSEEN or c in _EMPTY):
-            return False
-    return True
-
-
-def rfc3339(seconds: float) -> str:
-    """Return *seconds* since 1970 as UTC with milliseconds (RFC 3339)."""
-    return _millisecond(math.floor(seconds * 1000))
-
-
-# In a busy room much is said in one millisecond, let alone in one second.
-@lru_cache(maxsize=1)
-def _millisecond(number: int) -> str:
-    return f"{_second(number // 1000)}.{number % 1000:03}Z"
-
-
-@lru_cache(maxsize=1)
-def _second(number: int) -> str:
-    return datetime.fromtimestamp(number, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def room_name(wish: str) -> Name:
+    """Return *wish* as the name of a room. Raises `Problem`."""
+    try:
+        return names.room_name(wish)
+    except BadName as error:
+        raise Problem("bad_room", str(error)) from error

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Callable, Iterable
+from functools import partial
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote_to_bytes as unquote
+from urllib.parse import urlsplit
 
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
@@ -16,20 +21,29 @@ from chatroom.fast import FAST, Opening, opening
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"
-    " img-src 'self' data:; connect-src 'self'; manifest-src 'self'; base-uri 'none';"
+    " img-src 'self' data: blob:; connect-src 'self'; manifest-src 'self'; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
 """What goes with every answer."""
 HEAD = 10.0
-"""In so many seconds a request must have come in."""
+"""In so many seconds a request must have come in, but for a body that somebody wants."""
+PACE = 30.0
+"""Of such a body …"""
+LEAST = 2**15
+"""… at least so many bytes must come in every `PACE` seconds."""
+LINGER = 5.0
+"""So many seconds what is still on its way is thrown away, after an answer that came early."""
 SPARE = 64
 """So many file descriptors are kept free of WebSocket connections, and half as many of any."""
 
 
 class Nothing:
-    """The body of a request: nobody here reads one, so that none is kept."""
+    """The body of a request that nobody reads, so that none is kept."""
+
+    wanted = False
+    """Whether the answer waits until all of it is there."""
 
     def write(self, data: bytes) -> int:
         return len(data)
@@ -47,11 +61,60 @@ class Nothing:
         pass
 
 
+class Intake(Resource):
+    """What wants the bodies of requests, while they come in."""
+
+    isLeaf = True
+
+    def admit(self, request: Request, length: int | None) -> Nothing:
+        """
+        Return what takes the body of *request*, of *length* bytes or as many as come.
+
+        Its ``write`` gets what comes in; ``close`` is called once when the request has ended, in
+        whatever way. Meanwhile it is the request's ``content``, and while it is not *wanted* the
+        request is answered at once.
+        """
+        raise NotImplementedError
+
+
 class Request(server.Request):
-    """A request whose answer has the security headers, and whose body is not kept."""
+    """A request whose answer has the security headers, and whose body goes to who wants it."""
+
+    channel: Any = None
+    """Nothing once the connection has gone, or the request has been answered."""
 
     def gotLength(self, length: int | None) -> None:
         self.content = Nothing()
+        # As they will be set once all has come in.
+        self.method, self.uri = self.channel.asked
+        path = unquote(self.uri.partition(b"?")[0].removeprefix(b"/").partition(b"/")[0])
+        intake = self.channel.site.resource.children.get(path)
+        if isinstance(intake, Intake):
+            self.content = intake.admit(self, length)
+            if self.content.wanted:
+                self.channel.pace()
+            elif length != 0:
+                self.channel.skip_body()
+                # Nobody need begin to send what nobody reads.
+                self.requestHeaders.removeHeader(b"expect")
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self.channel.came += len(data)
+        super().handleContentChunk(data)
+
+    def hold(self, on: bool) -> None:
+        """Let no more of the body come in for now (*on*), or go on."""
+        if self.channel is not None:
+            self.channel.hold(on)
+
+    def hurry(self) -> None:
+        """Answer soon, whether the body is all there or not."""
+        if self.channel is not None:
+            self.channel.callLater(0, self._hurry)
+
+    def _hurry(self) -> None:
+        if self.channel is not None:
+            self.channel.cut_body()
 
     def process(self) -> None:
         for name, value in HEADERS.items():
@@ -119,7 +182,12 @@ class Channel(http.HTTPChannel):
     """The protocol that has taken the connection over."""
     patience = HEAD
     """How many seconds the first request has."""
+    came = 0
+    """How many bytes of a body have come in since that was last looked at."""
     _deadline: IDelayedCall | None = None
+    _held = False
+    _unread = False
+    _leaving = False
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -140,8 +208,48 @@ class Channel(http.HTTPChannel):
         # What came along with the request that was its last.
         if self.successor is not None:
             self.successor.dataReceived(data)
-        else:
+        elif not self._leaving:
             super().rawDataReceived(data)
+
+    @property
+    def asked(self) -> tuple[bytes, bytes]:
+        """The method and the target of the request whose head has come in."""
+        return self._command, self._path
+
+    def pace(self) -> None:
+        """Expect a body from now on, that may take its time as long as it comes."""
+        self.came = 0
+        self._expect(PACE, self._look)
+
+    def hold(self, on: bool) -> None:
+        """Read nothing for now (*on*), or go on."""
+        if on and not self._held:
+            self.transport.pauseProducing()
+        elif self._held and not on:
+            self.transport.resumeProducing()
+        self._held = on
+
+    def skip_body(self) -> None:
+        """Have the request answered as if its body were empty, and the connection end with that."""
+        self.length = 0
+        self._unread = True
+        self.persistent = False
+        self.requests[-1].responseHeaders.setRawHeaders(b"Connection", [b"close"])
+
+    def cut_body(self) -> None:
+        """Have the request answered that comes in, as if its body ended here."""
+        if not self._handlingRequest:
+            self.skip_body()
+            self.allContentReceived()
+
+    def loseConnection(self) -> None:
+        if self._unread and not self._leaving:
+            # A connection that is closed while data comes in is reset, and the answer may be lost.
+            self._leaving = True
+            self.hold(False)
+            self._expect(LINGER, super().loseConnection)
+        else:
+            super().loseConnection()
 
     def timeoutConnection(self) -> None:
         self.transport.loseConnection()
@@ -151,18 +259,27 @@ class Channel(http.HTTPChannel):
         self._cancel()
         super().connectionLost(reason)
 
-    def _expect(self, seconds: float = HEAD) -> None:
+    def _expect(self, seconds: float = HEAD, late: Callable[[], object] | None = None) -> None:
         self._cancel()
-        self._deadline = self.callLater(seconds, self._late)
+        self._deadline = self.callLater(
+            seconds, partial(self._due, late or self.transport.abortConnection)
+        )
 
     def _cancel(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _late(self) -> None:
+    def _due(self, late: Callable[[], object]) -> None:
         self._deadline = None
-        self.transport.abortConnection()
+        late()
+
+    def _look(self) -> None:
+        # While it is held it is not the peer who is slow.
+        if self._held or self.came >= LEAST:
+            self.pace()
+        else:
+            self.transport.abortConnection()
 
 
 class Site(server.Site):
@@ -213,6 +330,52 @@ class Site(server.Site):
 
     def log(self, request: http.Request) -> None:
         """Write nothing: a URL holds names and tokens."""
+
+
+class Origins:
+    """Which sites' pages may connect: those of the host itself, and *listed*; ``*`` is any."""
+
+    def __init__(self, listed: Iterable[str]) -> None:
+        self._listed = {origin.lower().rstrip("/") for origin in listed}
+
+    def allow(self, origin: str | None, host: str) -> bool:
+        """Return whether a page of *origin* may connect to *host*; without one it is no page."""
+        return origin is None or self.foreign(origin) or self._same(origin, host)
+
+    def foreign(self, origin: str) -> bool:
+        """Return whether a page of *origin* may connect wherever it is from."""
+        return "*" in self._listed or origin.lower() in self._listed
+
+    def _same(self, origin: str, host: str) -> bool:
+        try:
+            parts = urlsplit(origin)
+            ours = urlsplit(f"{parts.scheme}://{host}")
+            default = {"http": 80, "https": 443}.get(parts.scheme)
+            return (
+                default is not None
+                and parts.hostname is not None
+                and parts.hostname == ours.hostname
+                and (parts.port or default) == (ours.port or default)
+            )
+        except ValueError:
+            return False
+
+
+def answer(request: server.Request, status: int, words: str) -> bytes:
+    """Set *status* and return *words* as a line of plain text."""
+    request.setResponseCode(status, HTTPStatus(status).phrase.encode())
+    request.setHeader("Content-Type", "text/plain; charset=utf-8")
+    return f"{words}\n".encode()
+
+
+def header(request: server.Request, name: str) -> str | None:
+    """
+    Return the header *name* of *request*, a list with commas if it came more than once.
+
+    Any byte may come in a header (RFC 9110, section 5.5); Twisted's own look-up trusts in UTF-8.
+    """
+    values = request.requestHeaders.getRawHeaders(name.encode())
+    return None if values is None else b",".join(values).decode("latin-1")
 
 
 def hand_over(transport: Any, protocol: Any) -> None:

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from twisted.application import service
-from twisted.internet import defer, endpoints, interfaces, task, tcp
+from twisted.internet import defer, endpoints, interfaces, task, tcp, threads
 from twisted.internet import reactor as _reactor
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
@@ -24,7 +25,10 @@ from twisted.web.resource import Resource
 
 from chatroom.chat import Chat
 from chatroom.fast import FAST, Direct
-from chatroom.log import Log, MemoryLog
+from chatroom.files import FilesDoor, Folder, FolderError
+from chatroom.log import Log
+from chatroom.markup import render
+from chatroom.memory import MemoryLog
 from chatroom.site import Site
 from chatroom.sqlite import SqliteLog, StoreError
 from chatroom.web import Door, Health, Upgrade, root
@@ -33,8 +37,11 @@ from chatroom.websocket import ChatFactory, EchoFactory, HardenedFactory
 PAGE = Path(__file__).parent / "web"
 TICK = 0.5
 """Every so many seconds `Chat.tick` is called."""
+SWEEP = 10.0
+"""Every so many seconds `Folder.sweep` is called."""
 DAY = 86_400
 MANY = 1_000_000
+LARGE = 2**50
 BACKLOG = 4096
 """So many connections may wait to be accepted, if the system lets them; Twisted's 50 are few."""
 FREEZE = 500
@@ -108,6 +115,14 @@ class Options(usage.Options):
             "Seconds without an answer after which a connection is given up; 0 for never.",
         ],
         ["max-message", None, 4000, "The most characters of one message."],
+        ["max-file", None, 10 * 2**20, "The most bytes of a file; 0 is for no uploads."],
+        ["max-files", None, 2**30, "The most bytes of all files together."],
+        [
+            "files",
+            None,
+            None,
+            "A folder where files are kept, by default beside the store, with .files behind its name.",
+        ],
         ["max-connections", None, 0, "The most connections to the room; 0 is without limit."],
         ["max-per-address", None, 0, "The most connections from one address; 0 is without limit."],
         [
@@ -131,6 +146,8 @@ class Options(usage.Options):
         "ping": _number(0, DAY),
         "ping-timeout": _number(0, DAY),
         "max-message": _number(1, 100_000, whole=True),
+        "max-file": _number(0, LARGE, whole=True),
+        "max-files": _number(0, LARGE, whole=True),
         "max-connections": _number(0, MANY, whole=True),
         "max-per-address": _number(0, MANY, whole=True),
         "talk-rate": _number(0, MANY),
@@ -178,6 +195,10 @@ class Options(usage.Options):
                 self[name] = value(str(self[name]))
             except ValueError as error:
                 raise usage.UsageError(f"--{name}: {error}") from None
+        if self["files"] is not None:
+            self["files"] = Path(self["files"])
+        elif self["store"] is not None:
+            self["files"] = self["store"].with_name(f"{self['store'].name}.files")
 
 
 class ChatService(service.Service):
@@ -190,6 +211,8 @@ class ChatService(service.Service):
         self._site = Site(Resource(), reactor)
         self._ports: dict[str, interfaces.IListeningPort] = {}
         self._store: SqliteLog | None = None
+        # Where there is no store, what was uploaded goes with the process, too.
+        self._passing: TemporaryDirectory[str] | None = None
         self._factories: list[HardenedFactory] = []
         self._frozen = 0
 
@@ -224,7 +247,8 @@ class ChatService(service.Service):
         options = self._options
         try:
             log = self._open()
-        except StoreError as error:
+            self._folder = self._shelve(log)
+        except (StoreError, FolderError) as error:
             raise CannotStart(f"chatroom: {error}") from None
         self._chat = chat = Chat(
             log,
@@ -235,10 +259,14 @@ class ChatService(service.Service):
             burst=options["talk-burst"],
             crowd=options["crowd"],
             message=options["max-message"],
+            types={"text": None, "markdown": render},
+            files=self._folder,
+            fault=lambda error: self._log.failure("a bug in markup", Failure(error)),
         )
         heartbeat = {"ping": options["ping"], "ping_timeout": options["ping-timeout"]}
         factory = ChatFactory(chat, reactor, **heartbeat)
         self._factories.append(factory)
+        self._uploads = FilesDoor(self._folder, chat.known, chat.spend, options["origin"])
         doors: dict[str, Resource] = {
             "ws": Door(
                 factory,
@@ -247,15 +275,15 @@ class ChatService(service.Service):
                 options["max-per-address"],
             ),
             "health": Health(chat),
+            "files": self._uploads,
         }
         if options["echo"]:
             echo = EchoFactory(reactor, **heartbeat)
             self._factories.append(echo)
             doors["echo"] = Upgrade(echo, options["origin"])
-        self._site.resource = root(options["web"], doors)
-        self._ticking = task.LoopingCall(self._tick)
-        self._ticking.clock = reactor
-        self._ticking.start(TICK, now=False)
+        self._site.resource = root(options["web"], doors, lean=options["web"] == PAGE)
+        self._ticking = self._regularly(TICK, self._tick)
+        self._sweeping = self._regularly(SWEEP, self._sweep)
         reactor.callWhenRunning(self._running)
         super().startService()
 
@@ -270,6 +298,11 @@ class ChatService(service.Service):
         yield committed
         yield defer.gatherResults([factory.farewell() for factory in self._factories])
         self._ticking.stop()
+        self._sweeping.stop()
+        self._uploads.farewell()
+        yield self._folder.close()
+        if self._passing is not None:
+            self._passing.cleanup()
         if self._store is not None:
             self._store.close()
         super().stopService()
@@ -279,6 +312,34 @@ class ChatService(service.Service):
             return MemoryLog(partial(reactor.callLater, 0))
         self._store = SqliteLog(self._options["store"], reactor.callFromThread)
         return self._store
+
+    def _shelve(self, log: Log) -> Folder:
+        path = self._options["files"]
+        if path is None:
+            self._passing = TemporaryDirectory(prefix="chatroom-")
+            path = Path(self._passing.name)
+        return Folder(
+            path,
+            limit=self._options["max-file"],
+            total=self._options["max-files"],
+            has_file=log.has_file,
+            epoch=log.epoch,
+            run=threads.deferToThread,
+            clock=reactor.seconds,
+            wall=time.time,
+        )
+
+    def _regularly(self, seconds: float, call: Callable[[], None]) -> task.LoopingCall:
+        regular = task.LoopingCall(call)
+        regular.clock = reactor
+        regular.start(seconds, now=False)
+        return regular
+
+    def _sweep(self) -> None:
+        try:
+            self._folder.sweep()
+        except Exception:  # noqa: BLE001 (the next sweep may do)
+            self._log.failure("a bug in a sweep")
 
     def _tick(self) -> None:
         try:

@@ -7,12 +7,12 @@ import hashlib
 import json
 import mimetypes
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from autobahn.twisted.resource import WebSocketResource
+from rjsmin import jsmin  # type: ignore[import-untyped]
 from twisted.internet.interfaces import IAddress
 from twisted.web import http, server
 from twisted.web.resource import Resource
@@ -22,7 +22,7 @@ from chatroom import __version__
 from chatroom.chat import Chat
 from chatroom.fast import Opening
 from chatroom.names import BadName, room_name
-from chatroom.site import SPARE, Entrance, descriptors_left
+from chatroom.site import SPARE, Entrance, Origins, answer, descriptors_left, header
 from chatroom.websocket import ChatFactory, HardenedFactory, address
 
 IN_MEMORY = 2**20
@@ -40,6 +40,7 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
     ".webmanifest": "application/manifest+json",
+    ".webp": "image/webp",
 }
 
 
@@ -55,7 +56,7 @@ class Upgrade(Entrance):
     def __init__(self, factory: HardenedFactory, origins: list[str]) -> None:
         super().__init__()
         self.factory = factory
-        self._origins = {origin.lower().rstrip("/") for origin in origins}
+        self._origins = Origins(origins)
         self._resource = WebSocketResource(factory)
 
     def render(self, request: server.Request) -> bytes | int:
@@ -75,7 +76,7 @@ class Upgrade(Entrance):
             request.setHeader("Connection", "Upgrade")
             return answer(request, 426, "this is for WebSocket clients")
         host = header(request, "host") or ""
-        if not self.allowed(header(request, "origin"), host):
+        if not self._origins.allow(header(request, "origin"), host):
             return answer(request, 403, "pages from there may not connect here")
         # As Autobahn will parse it; Twisted takes a semicolon for a separator too.
         params = parse_qs(request.uri.partition(b"?")[2].decode("latin-1"))
@@ -93,30 +94,13 @@ class Upgrade(Entrance):
         return taken_over
 
     def begin(self, transport: Any, peer: IAddress, asked: Opening) -> Any:
-        if not self.allowed(asked.origin, asked.host):
+        if not self._origins.allow(asked.origin, asked.host):
             return None
         params = parse_qs(asked.query) if asked.query else {}
         who = address(peer, asked.forwarded)
         if self.refused(params, who, transport) is not None:
             return None
         return self.factory.begin(transport, asked, params, who)
-
-    def allowed(self, origin: str | None, host: str) -> bool:
-        """Return whether a page of *origin* may connect to *host*; without one it is no page."""
-        if origin is None or "*" in self._origins or origin.lower() in self._origins:
-            return True
-        try:
-            parts = urlsplit(origin)
-            ours = urlsplit(f"{parts.scheme}://{host}")
-            default = {"http": 80, "https": 443}.get(parts.scheme)
-            return (
-                default is not None
-                and parts.hostname is not None
-                and parts.hostname == ours.hostname
-                and (parts.port or default) == (ours.port or default)
-            )
-        except ValueError:
-            return False
 
     def refused(
         self, params: dict[str, list[str]], who: str, transport: object
@@ -210,13 +194,18 @@ class Stored:
 
 
 class Files(Resource):
-    """The files in *folder*, and nothing else: no listings, nothing hidden."""
+    """
+    The files in *folder*, and nothing else: no listings, nothing hidden.
+
+    If *lean*, scripts go out without their comments and blank space.
+    """
 
     isLeaf = True
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, lean: bool) -> None:
         super().__init__()
         self._folder = folder
+        self._lean = lean
         self._stored: dict[Path, Stored] = {}
 
     def render_GET(self, request: server.Request) -> bytes | int:
@@ -254,6 +243,8 @@ class Files(Resource):
         stored = self._stored.get(path)
         if stored is None or stored.stamp != stamp:
             body = path.read_bytes()
+            if self._lean and path.suffix == ".js":
+                body = jsmin(body)
             type = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
             zipped = gzip.compress(body, mtime=0)
             stored = self._stored[path] = Stored(
@@ -266,8 +257,12 @@ class Files(Resource):
         return stored
 
 
-def root(page: Path, doors: dict[str, Resource]) -> Resource:
-    """Return the resource tree: *doors* by name, and the files in *page* everywhere else."""
+def root(page: Path, doors: dict[str, Resource], *, lean: bool = False) -> Resource:
+    """
+    Return the resource tree: *doors* by name, and the files in *page* everywhere else.
+
+    If *lean*, its scripts go out without their comments and blank space.
+    """
 
     class Root(Resource):
         def getChild(self, name: bytes, request: server.Request) -> Resource:
@@ -275,28 +270,11 @@ def root(page: Path, doors: dict[str, Resource]) -> Resource:
             request.postpath.insert(0, request.prepath.pop())
             return files
 
-    files = Files(page)
+    files = Files(page, lean=lean)
     tree = Root()
     for name, door in doors.items():
         tree.putChild(name.encode(), door)
     return tree
-
-
-def answer(request: server.Request, status: int, words: str) -> bytes:
-    """Set *status* and return *words* as a line of plain text."""
-    request.setResponseCode(status, HTTPStatus(status).phrase.encode())
-    request.setHeader("Content-Type", "text/plain; charset=utf-8")
-    return f"{words}\n".encode()
-
-
-def header(request: server.Request, name: str) -> str | None:
-    """
-    Return the header *name* of *request*, a list with commas if it came more than once.
-
-    Any byte may come in a header (RFC 9110, section 5.5); Twisted's own look-up trusts in UTF-8.
-    """
-    values = request.requestHeaders.getRawHeaders(name.encode())
-    return None if values is None else b",".join(values).decode("latin-1")
 
 
 def accepts_gzip(accept: str) -> bool:

@@ -19,7 +19,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatroom.chat import Chat, Session
-from chatroom.events import LOBBY, Batch, Close, Event, decode
+from chatroom.commands import LOBBY, decode
+from chatroom.events import Batch, Close, Event
 from chatroom.fast import Direct, Mold, Opening, ShortFrames, compiled
 from chatroom.frames import WINDOW, deflating, frame, plain
 from chatroom.heartbeat import Heartbeat

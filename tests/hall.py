@@ -8,26 +8,41 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chatroom.chat import Chat, Session
+from chatroom.commands import LOBBY, Command, Talk
 from chatroom.events import (
-    LOBBY,
     Batch,
     Close,
-    Command,
+    Entry,
     Error,
     Event,
     Init,
     Message,
-    Talk,
     Typed,
+    Version,
     encode,
 )
-from chatroom.log import Draft, Known, MemoryLog, Outcome, Refused, Say, Unavailable, ignore
+from chatroom.log import (
+    Draft,
+    Found,
+    Known,
+    Outcome,
+    Reading,
+    Refused,
+    Say,
+    Unavailable,
+    ignore,
+)
+from chatroom.memory import MemoryLog
 
 Json = dict[str, Any]
 
 
 class Store(MemoryLog):
-    """A log whose turn comes when the test says so, and that can be out of order."""
+    """
+    A log whose turn comes when the test says so, and that can be out of order.
+
+    As in a real one, what was settled is told later, when more may have been appended.
+    """
 
     def __init__(self, keep: int = 10_000) -> None:
         self.due: deque[Callable[[], None]] = deque()
@@ -36,11 +51,15 @@ class Store(MemoryLog):
 
     def everything(self, room: str) -> list[Json]:
         """Return all messages of *room* as they go over the wire, even while `broken`."""
-        messages = MemoryLog.since(self, room, 0, 2**53)
+        messages = MemoryLog.before(self, room, 2**53, 2**53)
         return [json.loads(encode(message))["data"] for message in messages]
 
+    def all_rooms(self) -> list[str]:
+        """Return the comparison forms of all rooms, direct ones too."""
+        return list(self._rooms)
+
     def step(self) -> bool:
-        """Settle and tell what was appended so far; return whether there was anything."""
+        """Settle what was appended so far, or tell of it; return whether there was anything."""
         if self.due:
             self.due.popleft()()
             return True
@@ -58,13 +77,59 @@ class Store(MemoryLog):
         self._look()
         return super().room(room)
 
-    def since(self, room: str, after: int, limit: int) -> list[Message]:
+    def since(self, room: str, after: int, limit: int) -> list[Entry]:
         self._look()
         return super().since(room, after, limit)
 
     def before(self, room: str, before: int, limit: int) -> list[Message]:
         self._look()
         return super().before(room, before, limit)
+
+    def after(self, room: str, after: int, limit: int) -> list[Message]:
+        self._look()
+        return super().after(room, after, limit)
+
+    def message(self, room: str, id: int) -> Message | None:
+        self._look()
+        return super().message(room, id)
+
+    def edits(self, room: str, id: int, limit: int) -> list[Version]:
+        self._look()
+        return super().edits(room, id, limit)
+
+    def named(self, user: int, nonce: str, message: bool) -> tuple[str, Entry] | None:
+        self._look()
+        return super().named(user, nonce, message)
+
+    def rooms(self, match: str, after: str, limit: int) -> list[Known]:
+        self._look()
+        return super().rooms(match, after, limit)
+
+    def readings(self, user: int) -> list[Reading]:
+        self._look()
+        return super().readings(user)
+
+    def directs(self, user: int) -> list[str]:
+        self._look()
+        return super().directs(user)
+
+    def read(self, room: str, user: int) -> int | None:
+        self._look()
+        return super().read(room, user)
+
+    def search(
+        self,
+        query: str,
+        rooms: Sequence[str] | None,
+        also: Sequence[str],
+        before: int | None,
+        limit: int,
+        report: Callable[[Found | Unavailable], None],
+    ) -> None:
+        if self.broken:
+            self._later(lambda: report(Unavailable("broken")))
+        else:
+            super().search(query, rooms, also, before, limit, report)
 
     def user(self, id: int) -> str | None:
         self._look()
@@ -73,6 +138,11 @@ class Store(MemoryLog):
     def _look(self) -> None:
         if self.broken:
             raise Unavailable("broken")
+
+    def _turn(self) -> None:
+        drafts, self._drafts = self._drafts, []
+        outcomes = [self._settle(draft) for draft in drafts]
+        self.due.append(lambda: self.listener(outcomes))
 
     def _settle(self, draft: Draft) -> Outcome:
         if self.broken and isinstance(draft, Say):

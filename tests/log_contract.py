@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from itertools import count
-from typing import Any
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, inlineCallbacks
 
 from chatroom.events import Exited, Joined, Message, Renamed, Typed, Who
-from chatroom.log import Known, Log, Outcome, Pass, Refused, Repeated, Said, Say
+from chatroom.log import Known, Outcome, Pass, Refused, Repeated, Said, Say
+from tests.log_case import ANN, BOB, Steps, said, say, texts
+from tests.log_contract_changes import ChangesContract
+from tests.log_contract_marks import MarksContract
 
-ANN, BOB = Who(1, "Ann"), Who(2, "Bob")
+__all__ = ["ANN", "BOB", "LogContract", "Steps", "said", "say", "texts"]
+
 TEXTS = (
     "hello world.",
     " a space at either end ",
@@ -29,68 +32,9 @@ TEXTS = (
     "x" * 100_000,
 )
 
-Steps = Generator[Deferred[Any], Any, None]
 
-
-def say(
-    text: str, room: str = "lobby", sender: Who = ANN, nonce: str | None = None, type: str = "text"
-) -> Say:
-    """Return a draft of *text* as a session would make it; a *room* is shown with a capital."""
-    time = "2026-10-21T07:28:00.000Z"
-    message = Message(0, room.capitalize(), text, type, sender, time, nonce)
-    return Say(room, message, object())
-
-
-def texts(messages: Sequence[Message]) -> list[str]:
-    return [message.message for message in messages]
-
-
-def said(outcomes: Sequence[Outcome]) -> list[Message]:
-    """Return what was said; fails where anything was not."""
-    messages = []
-    for outcome in outcomes:
-        assert isinstance(outcome, Said), outcome
-        messages.append(outcome.message)
-    return messages
-
-
-class LogContract:
-    """
-    The contract of a `Log`, to be mixed into a trial ``TestCase``.
-
-    `make` is all that there is to add; a log whose turn does not come by itself has `turn` too.
-    """
-
-    timeout = 30
-    log: Log
-
-    def make(self) -> Log:
-        """Return a log that is empty, ready and cleaned up after the test."""
-        raise NotImplementedError
-
-    def turn(self) -> None:
-        """Let the log do what it does later, if that does not happen by itself."""
-
-    def setUp(self) -> None:
-        self.log = self.make()
-
-    def settle(self, *drafts: Say | Pass) -> Deferred[list[Outcome]]:
-        """Append *drafts* at once, and give what has become of them when it is all known."""
-        settled: Deferred[list[Outcome]] = Deferred()
-        outcomes: list[Outcome] = []
-
-        def listen(batch: Sequence[Outcome]) -> None:
-            assert batch, "a batch with nothing in it"
-            outcomes.extend(batch)
-            if len(outcomes) >= len(drafts):
-                settled.callback(outcomes)
-
-        self.log.listener = listen
-        for draft in drafts:
-            self.log.append(draft)
-        assert not outcomes, "the listener is called later"
-        self.turn()
-        return settled
+class LogContract(ChangesContract, MarksContract):
+    """The contract of a `Log`, to be mixed into a trial ``TestCase``."""
 
     # Order and ids.
 
@@ -110,15 +54,15 @@ class LogContract:
         assert [(m.room, m.id) for m in said(outcomes)] == [("One", 1), ("Two", 1), ("One", 2)]
         assert texts(self.log.since("one", 0, 9)) == ["a", "c"]
         assert texts(self.log.since("two", 0, 9)) == ["b"]
-        assert self.log.room("one") == Known("One", 2)
-        assert self.log.room("two") == Known("Two", 1)
+        assert self.log.room("one") == Known("One", 2, 2, "")
+        assert self.log.room("two") == Known("Two", 1, 1, "")
 
     @inlineCallbacks
     def test_an_outcome_has_its_draft_and_the_message_with_an_id(self) -> Steps:
         draft = say("hello", nonce="n")
         (outcome,) = yield self.settle(draft)
         assert outcome.draft is draft
-        assert outcome.message == replace(draft.message, id=1)
+        assert outcome.entry == replace(draft.entry, id=1)
 
     @inlineCallbacks
     def test_everything_comes_out_in_the_order_it_went_in(self) -> Steps:
@@ -149,7 +93,7 @@ class LogContract:
         yield self.settle(Pass("lobby", Joined("Lobby", 1, "Ann"), None))
         assert self.log.room("lobby") is None
         (outcome,) = yield self.settle(say("first"))
-        assert outcome.message.id == 1
+        assert outcome.entry.id == 1
 
     @inlineCallbacks
     def test_a_thousand_drafts_at_once(self) -> Steps:
@@ -197,14 +141,14 @@ class LogContract:
         message = Message(0, "Café", "hi", "image", Who(2**53, "王\x00🦊"), time, "\x00 ünïque")
         (outcome,) = yield self.settle(Say("café", message, None))
         kept = Message(1, "Café", "hi", "image", Who(2**53, "王\x00🦊"), time, "\x00 ünïque")
-        assert outcome.message == kept
+        assert outcome.entry == kept
         assert self.log.since("café", 0, 1) == [kept]
         assert self.log.before("café", 2, 1) == [kept]
 
     @inlineCallbacks
     def test_a_message_keeps_its_type_and_may_have_no_nonce(self) -> Steps:
         yield self.settle(say("a"), say("b", type="image", nonce="n"), say("a"))
-        kept = [(m.message, m.type, m.nonce) for m in self.log.since("lobby", 0, 9)]
+        kept = [(m.message, m.type, m.nonce) for m in self.log.after("lobby", 0, 9)]
         assert kept == [("a", "text", None), ("b", "image", "n"), ("a", "text", None)]
 
     # Reading.
@@ -252,9 +196,9 @@ class LogContract:
     def test_a_room_is_shown_as_by_its_first_message(self) -> Steps:
         first, second = say("a", "dev"), say("b", "dev")
         yield self.settle(first)
-        assert self.log.room("dev") == Known("Dev", 1)
+        assert self.log.room("dev") == Known("Dev", 1, 1, "")
         yield self.settle(second)
-        assert self.log.room("dev") == Known("Dev", 2)
+        assert self.log.room("dev") == Known("Dev", 2, 2, "")
         assert [m.room for m in self.log.since("dev", 0, 9)] == ["Dev", "Dev"]
 
     @inlineCallbacks
@@ -273,7 +217,7 @@ class LogContract:
         (outcome,) = yield self.settle(draft)
         again = say("hello", nonce="n")
         (repeated,) = yield self.settle(again)
-        assert repeated == Repeated(again, outcome.message)
+        assert repeated == Repeated(again, outcome.entry)
         assert repeated.draft is again
         assert len(self.log.since("lobby", 0, 9)) == 1
 
@@ -281,16 +225,16 @@ class LogContract:
     def test_the_same_nonce_again_in_one_batch(self) -> Steps:
         outcomes = yield self.settle(say("a", nonce="n"), say("a", nonce="n"), say("a", nonce="n"))
         assert [type(outcome) for outcome in outcomes] == [Said, Repeated, Repeated]
-        assert [outcome.message.id for outcome in outcomes] == [1, 1, 1]
+        assert [outcome.entry.id for outcome in outcomes] == [1, 1, 1]
         (outcome,) = yield self.settle(say("b"))
-        assert outcome.message.id == 2
+        assert outcome.entry.id == 2
 
     @inlineCallbacks
     def test_the_original_is_the_one_with_the_name_of_then(self) -> Steps:
         yield self.settle(say("a", nonce="n"), Pass("lobby", Renamed(1, "Anna", "Ann"), None))
         (outcome,) = yield self.settle(say("a", sender=Who(1, "Anna"), nonce="n"))
         assert isinstance(outcome, Repeated)
-        assert outcome.message.sender == ANN
+        assert outcome.entry.sender == ANN
 
     @inlineCallbacks
     def test_a_nonce_names_one_message_only(self) -> Steps:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -20,6 +22,22 @@ def program(name: str, install: str) -> str:
     if path is None:
         missing(f"{name} is not here: {install}")
     return path
+
+
+def package(name: str, folder: Path) -> Path:
+    """
+    Install the npm package *name* (``ws``, ``puppeteer-core@25``) into *folder*, and return where
+    it is.
+
+    Where npm is missing, or does not get it, the test is skipped as by `program`.
+    """
+    npm = program("npm", "install npm")
+    install = [npm, "install", "--no-audit", "--no-fund", "--prefer-offline", name]
+    try:
+        subprocess.run(install, cwd=folder, check=True, capture_output=True, timeout=60)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        missing(f"npm cannot install the package {name} ({error}): is there a network?")
+    return folder / "node_modules" / name.partition("@")[0]
 
 
 def missing(why: str) -> NoReturn:

@@ -18,7 +18,8 @@ from twisted.trial.unittest import TestCase
 
 from chatroom.chat import Chat
 from chatroom.frames import frame
-from chatroom.log import Log, MemoryLog
+from chatroom.log import Log
+from chatroom.memory import MemoryLog
 from chatroom.site import Site
 from chatroom.tap import PAGE, TICK
 from chatroom.web import Door, Health, Upgrade, root

@@ -26,9 +26,10 @@ from typing import Self
 
 from tests.daemon import Daemon
 from tests.fuzz import wire
-from tests.fuzz.answers import Answers, Wrong
+from tests.fuzz.answers import Answers
 from tests.fuzz.frames import frame, handshake
 from tests.fuzz.memory import resident
+from tests.fuzz.past import Wrong
 
 EACH = 2_000_000
 """A stuck reader may cost the daemon so many bytes of memory."""

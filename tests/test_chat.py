@@ -6,34 +6,48 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatroom.commands import (
+    Attach,
+    Bad,
+    Command,
+    Delete,
+    DirectTo,
+    Edit,
+    Edits,
+    Exit,
+    History,
+    Join,
+    Mine,
+    React,
+    Read,
+    Rename,
+    Rooms,
+    Search,
+    SetTopic,
+    Talk,
+    Typing,
+    decode,
+)
 from chatroom.events import (
     PAGE,
-    Bad,
     Close,
-    Command,
     CommonInit,
     Error,
-    Exit,
     Exited,
-    History,
     Init,
-    Join,
     Joined,
     Message,
     Page,
     Pong,
-    Rename,
     Renamed,
-    Talk,
     Typed,
-    Typing,
     Who,
-    decode,
     encode,
 )
 from chatroom.log import Unavailable
 from chatroom.names import BadName
-from chatroom.session import PATIENCE, ROOMS, rfc3339
+from chatroom.saying import rfc3339
+from chatroom.session import PATIENCE, ROOMS
 from tests.hall import Hall, Line, heard, numbers, only, pair, speak, texts
 
 # Connecting.
@@ -507,13 +521,27 @@ def test_many_bad_messages_in_a_long_time() -> None:
 
 
 TEXT = st.text(max_size=70) | st.sampled_from(["lobby", "dev", "LOBBY", "Ann"])
-ID = st.none() | st.integers(0, 2**53)
+ROOM = TEXT | st.sampled_from(["lobby", "dev", "@1-2", "@1-3"])
+TYPE = st.sampled_from(["text", "markdown", "image"])
+ID = st.none() | st.integers(0, 9) | st.integers(0, 2**53)
 COMMAND = st.one_of(
-    st.builds(Talk, TEXT, st.sampled_from(["text", "image"]), TEXT, st.none() | TEXT),
+    st.builds(
+        Talk, TEXT, TYPE, ROOM, st.none() | TEXT, ID, st.none() | st.builds(Attach, TEXT, TEXT)
+    ),
+    st.builds(Edit, st.integers(0, 9), TEXT, st.none() | TYPE, ROOM, st.none() | TEXT),
+    st.builds(Delete, st.integers(0, 9), ROOM),
+    st.builds(React, st.integers(0, 9), TEXT | st.just("👍"), st.booleans(), ROOM),
+    st.builds(SetTopic, TEXT, ROOM),
+    st.builds(DirectTo, st.integers(0, 2**53)),
+    st.builds(Edits, st.integers(0, 9), ROOM),
+    st.builds(Read, st.integers(0, 2**53), ROOM),
+    st.builds(Rooms, TEXT, TEXT, st.integers(1, 2**70)),
+    st.builds(Mine),
+    st.builds(Search, TEXT, st.none() | ROOM, ID, st.integers(1, 2**70), st.none() | TEXT),
     st.builds(Rename, TEXT),
-    st.builds(Join, TEXT, ID, st.none() | TEXT),
+    st.builds(Join, ROOM, ID, st.none() | TEXT),
     st.builds(Exit, TEXT),
-    st.builds(History, TEXT, ID, st.integers(1, 2**70)),
+    st.builds(History, ROOM, ID, st.integers(1, 2**70), ID, ID),
     st.builds(Typing, TEXT),
     st.binary().map(decode),
     st.just(decode(b'{"event":"ping"}')),
@@ -522,8 +550,11 @@ COMMAND = st.one_of(
 
 @given(st.lists(COMMAND, max_size=20), st.booleans())
 def test_nothing_that_a_client_says_raises(commands: list[Command], broken: bool) -> None:
-    hall = Hall(rate=0)
+    hall = Hall(rate=0, types={"text": None, "markdown": str.upper})
     ann, bob = pair(hall)
+    speak(hall, ann, "1", "@bob")
+    ann.say(DirectTo(2), React(1, "👍"))
+    hall.turn()
     hall.log.broken = broken
     ann.say(*commands)
     hall.turn()
@@ -877,6 +908,7 @@ def test_history() -> None:
         assert texts(page.messages) == numbers(first, last)
         assert [message.id for message in page.messages] == list(range(first, last + 1))
         assert page.more is more
+        assert page.newer is (last < 250)
 
 
 @pytest.mark.parametrize("before", [None, 0, 1])
@@ -887,7 +919,7 @@ def test_history_where_there_is_none(before: int | None) -> None:
         speak(hall, ann, "1")
     ann.heard()
     ann.say(History(before=before))
-    assert only(ann) == Page("lobby", [], False)
+    assert only(ann) == Page("lobby", [], more=False, newer=before is not None)
 
 
 def test_history_has_nothing_that_was_not_told_yet() -> None:

@@ -5,18 +5,20 @@ from itertools import pairwise
 import pytest
 
 from chatroom import room as rooms
-from chatroom.events import (
+from chatroom.commands import (
     Exit,
+    Rename,
+    Talk,
+    Typing,
+)
+from chatroom.events import (
     Exited,
     Init,
     Joined,
     Message,
     Presence,
-    Rename,
     Renamed,
-    Talk,
     Typed,
-    Typing,
     Who,
 )
 from tests.hall import Hall, crowd, only, speak, texts

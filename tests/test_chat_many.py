@@ -13,23 +13,25 @@ import pytest
 
 from chatroom import room as rooms
 from chatroom import session as sessions
-from chatroom.events import (
+from chatroom.commands import (
     Bad,
-    Batch,
-    CommonInit,
-    Error,
-    Event,
     Exit,
-    Exited,
-    Init,
     Join,
-    Message,
     Ping,
     Rename,
     Talk,
     Typing,
-    Who,
     decode,
+)
+from chatroom.events import (
+    Batch,
+    CommonInit,
+    Error,
+    Event,
+    Exited,
+    Init,
+    Message,
+    Who,
 )
 from chatroom.frames import deflating, plain
 from chatroom.limits import TokenBucket

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from unittest import mock
@@ -25,6 +25,8 @@ DOES += 5 * ["deliver", "connect"]
 DOES += 3 * ["drop", "blip", "pause", "space", "drain", "tick", "check", "join"]
 DOES += 3 * ["plot"]
 PLOTS = ("pause", "drain", "again", "quit", "blip", "talk")
+DOES += 4 * ["edit", "react", "delete"]
+DOES += 2 * ["topic", "reply", "read", "direct", "write", "edits", "search"]
 DOES += 2 * ["resend", "again", "rename", "typing", "history", "exit", "return", "mend"]
 DOES += ["quit", "forget", "become", "turn", "crash", "break"]
 DEED = st.tuples(st.sampled_from(DOES), st.integers(0, 2), st.integers(0, 5))
@@ -84,7 +86,34 @@ def do(
         case "typing" if line is not None:
             client.send("typing", room=room)
         case "history" if line is not None:
-            client.send("history", room=room, before=view.last - how if view.last > how else None)
+            place = ("before", "after", "around", "before", "after", "around")[how]
+            client.send("history", room=room, limit=how + 1, **{place: max(0, view.last - how)})
+        case "edit" | "delete" | "react" | "reply" | "edits" if line is not None and view.messages:
+            of = list(view.messages)[-1 - how % len(view.messages)]
+            if what == "edit":
+                client.wish("edit", room, of=of, message=f"other text {how}")
+            elif what == "react":
+                client.wish("react", room, of=of, emoji="👍🎉"[how % 2], on=how % 3 > 0)
+            elif what == "delete":
+                client.wish("delete", room, of=of)
+            elif what == "edits":
+                client.send("edits", room=room, of=of)
+            else:
+                client.talk(room, reply=of)
+        case "topic" if line is not None:
+            client.wish("topic", room, topic=f"topic {how % 3}")
+        case "read" if line is not None:
+            client.send("read", room=room, id=max(0, view.last - how))
+        case "search" if line is not None:
+            client.send("search", query="text", limit=how + 1)
+        case "direct" if client.reading and client.id is not None:
+            other = clients[how % len(clients)].id
+            if other not in (None, client.id):
+                client.direct(other)
+        case "write" if line is not None:
+            for name in [name for name in client.views if name.startswith("@")]:
+                if client.line is line:
+                    client.talk(name)
         case "join" if client.reading and not view.inside and view.asked is False:
             client.join(room)
         case "exit" if client.reading and view.inside:
@@ -139,8 +168,11 @@ def check(hall: Hall, clients: Sequence[Client]) -> None:
                 continue
             room = hall.chat.rooms[name]
             everything = hall.log.everything(name)
-            assert view.last == len(everything)
-            assert view.messages == everything[view.messages[0]["id"] - 1 :] if view.last else True
+            assert view.last == room.last
+            assert view.topic == room.topic
+            assert list(view.messages.values()) == everything[-len(view.messages) :] or (
+                everything == []
+            )
             assert view.count == len(room.here)
             if not room.crowded:
                 assert view.users == room.here
@@ -157,8 +189,24 @@ def check(hall: Hall, clients: Sequence[Client]) -> None:
             assert fresh.views[name].count == view.count
             if not room.crowded:
                 assert fresh.views[name].users == view.users
-            news = fresh.views[name].messages
-            assert news == view.messages[-len(news) :] if len(view.messages) >= len(news) else True
+            news = list(fresh.views[name].messages.values())
+            assert news == everything[len(everything) - len(news) :]
+            assert len(news) == min(len(everything), rooms.BEGIN)
+            assert fresh.views[name].topic == view.topic
+            assert client.id is not None
+            assert fresh.views[name].read == hall.log.read(name, client.id)
+            fresh.send("mine")
+            own = [mine for mine in fresh.mine if mine["room"] == name]
+            assert bool(own) is (
+                fresh.views[name].read is not None or (name.startswith("@") and view.last > 0)
+            )
+            for mine in own:
+                assert mine["unread"] == sum(
+                    message["id"] > mine["read"]
+                    and message["from"]["id"] != client.id
+                    and "deleted" not in message
+                    for message in everything
+                )
             fresh.drop(clean=True)
             hall.turn()
 
@@ -184,9 +232,14 @@ def finish(hall: Hall, clients: Sequence[Client]) -> None:
         assert not client.outbox
         assert all(client.views[room].inside for room in ROOMS)
     check(hall, clients)
-    texts = [message["message"] for room in ROOMS for message in hall.log.everything(room)]
-    assert len(set(texts)) == len(texts)
-    assert set().union(*(client.kept for client in clients)) <= set(texts)
+    nonces = Counter(
+        (entry.event == "talk", entry.sender.id, entry.nonce)
+        for room in hall.log.all_rooms()
+        for entry in hall.log.since(room, 0, 2**53)
+    )
+    assert max(nonces.values(), default=1) == 1
+    said = {nonce for _, _, nonce in nonces}
+    assert set().union(*(client.kept for client in clients)) <= said
     for client in clients:
         assert client.line is not None
         client.drop(clean=True)

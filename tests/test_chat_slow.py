@@ -4,22 +4,24 @@ import pytest
 
 from chatroom import chat as chats
 from chatroom import room as rooms
-from chatroom.events import (
+from chatroom.commands import (
     Bad,
-    Close,
-    CommonInit,
-    Error,
     Exit,
-    Exited,
-    Init,
     Join,
-    Message,
-    Pong,
     Rename,
     Talk,
     Typing,
-    Who,
     decode,
+)
+from chatroom.events import (
+    Close,
+    CommonInit,
+    Error,
+    Exited,
+    Init,
+    Message,
+    Pong,
+    Who,
 )
 from tests.hall import Hall, crowd, heard, numbers, only, pair, speak, texts
 

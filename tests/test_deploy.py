@@ -321,7 +321,8 @@ def test_the_service_runs_and_stops(tmp_path: Path) -> None:
             client.get("init")
             files = list(state.iterdir())
             assert {file.name.partition(".")[0] for file in files} == {"chatroom"}
-            assert [oct(file.stat().st_mode) for file in files] == ["0o100600"] * len(files)
+            modes = {oct(file.stat().st_mode) for file in files}
+            assert modes == {"0o100600", "0o40700"}, "only its own user can look into them"
             process.send_signal(signal.Signals[unit["Service"]["KillSignal"]])
             assert process.wait(float(unit["Service"]["TimeoutStopSec"])) == 0
     finally:

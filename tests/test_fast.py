@@ -31,7 +31,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatroom.chat import Chat
 from chatroom.fast import Direct, opening
 from chatroom.frames import frame
-from chatroom.log import MemoryLog
+from chatroom.memory import MemoryLog
 from chatroom.session import PATIENCE, User
 from chatroom.tap import reactor
 from chatroom.websocket import ChatFactory, ChatProtocol, EchoFactory, EchoProtocol

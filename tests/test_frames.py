@@ -28,7 +28,7 @@ from chatroom.frames import WORTH, deflating, frame, plain
 from chatroom.room import ANSWER
 
 ANN = Who(1, "Ann")
-LIMITS = Limits(4000, 32, 64, 64, ("text",), 200, 5.0, 20)
+LIMITS = Limits(4000, 32, 64, 64, ("text",), 200, 5.0, 20, 250, 20, 0)
 
 
 def message(text: str) -> Message:
@@ -41,8 +41,8 @@ def init(others: int, texts: list[str]) -> CommonInit:
     messages = [message(text) for text in texts]
     return CommonInit(
         *("lobby", Self(1, "Ann", "t"), [*users, ANN], others + 1, messages),
-        *(False, True, "e", LIMITS),
-        (common_past("lobby", messages, False, True, "e", LIMITS), common_users(users)),
+        *(False, True, "e", LIMITS, 7),
+        common=(common_past("lobby", messages, False, True, "e", LIMITS, 7), common_users(users)),
     )
 
 

@@ -12,7 +12,15 @@ from twisted.internet.task import Clock
 from twisted.test import iosim
 from twisted.trial.unittest import TestCase
 
-from chatroom.events import Error, Event, Init, Limits, Message, Who, encode
+from chatroom.events import (
+    Error,
+    Event,
+    Init,
+    Limits,
+    Message,
+    Who,
+    encode,
+)
 from chatroom.load.address import explained
 from chatroom.load.reader import Reader, Sender
 from chatroom.load.transcript import FOREIGN, UNHEARD, Conversation, Transcript
@@ -51,9 +59,9 @@ class Peerless(TestCase):
         return unmasked(encode(event))
 
     def init(self, *messages: Message) -> bytes:
-        limits = Limits(4000, 32, 64, 64, ("text",), 200, 5.0, 20)
+        limits = Limits(4000, 32, 64, 64, ("text",), 200, 5.0, 20, 250, 20, 0)
         me: Any = {"id": 1, "name": "x", "token": "t"}
-        return self.event(Init("r", me, [], 1, list(messages), False, False, "e", limits))
+        return self.event(Init("r", me, [], 1, list(messages), False, False, "e", limits, 0))
 
     def enter_room(self) -> None:
         self.reader.dataReceived(self.head() + self.init())

@@ -20,7 +20,7 @@ from chatroom.load.reader import Reader
 from chatroom.load.report import as_text, notes
 from chatroom.load.run import Load
 from chatroom.load.tally import Tally
-from chatroom.log import MemoryLog
+from chatroom.memory import MemoryLog
 from tests.rig import RoomCase, Transport
 from tests.test_load_options import parsed
 

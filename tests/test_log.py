@@ -6,9 +6,20 @@ from collections.abc import Callable
 import pytest
 from twisted.trial.unittest import TestCase
 
-from chatroom.events import Renamed
-from chatroom.log import MemoryLog, Outcome, Pass, Repeated, Said, Say, repeated
+from chatroom.events import File, Renamed
+from chatroom.log import (
+    Found,
+    Outcome,
+    Pass,
+    Repeated,
+    Said,
+    Say,
+    Unavailable,
+    repeated,
+)
+from chatroom.memory import SCANNED, SCANNED_TEXT, MemoryLog
 from tests.log_contract import BOB, LogContract, said, say, texts
+from tests.log_contract_changes import PICTURE, delete, picture
 
 
 class MemoryLogTests(LogContract, TestCase):
@@ -35,6 +46,15 @@ class Kept:
     def turn(self) -> None:
         while self.due:
             self.due.popleft()()
+
+    def search(self, query: str, before: int | None) -> tuple[list[int], int | None]:
+        """Return the ids of what is found, and where to go on."""
+        reports: list[Found | Unavailable] = []
+        self.log.search(query, None, (), before, 20, reports.append)
+        self.turn()
+        (found,) = reports
+        assert isinstance(found, Found)
+        return [message.id for message in found.messages], found.next
 
 
 def test_one_call_later_for_all_that_is_appended_until_then() -> None:
@@ -69,6 +89,33 @@ def test_only_the_newest_are_kept() -> None:
     assert kept.log.before("lobby", 1, 9) == []
 
 
+def test_a_file_is_released_with_the_last_message_that_was_dropped() -> None:
+    kept = Kept(2)
+    kept.log.append(picture())
+    kept.log.append(picture())
+    other = File("cd" * 32, "notes.txt", 9, "text/plain")
+    kept.log.append(picture("other", other))
+    kept.turn()
+    assert released(kept) == [None, None, None]
+    # One goes because it is dropped, and one because it is deleted; they are told one by one.
+    kept.log.append(delete(3))
+    kept.log.append(say("a"))
+    kept.log.append(say("b"))
+    kept.turn()
+    assert released(kept) == [other.id, PICTURE.id, None]
+    kept.log.append(picture())
+    kept.log.append(picture("again", room="two"))
+    kept.log.append(say("c"))
+    kept.log.append(say("d"))
+    kept.turn()
+    assert released(kept) == [None] * 4
+
+
+def released(kept: Kept) -> list[str | None]:
+    """Return which files the last batch of *kept* has released."""
+    return [outcome.released for outcome in kept.batches[-1] if isinstance(outcome, Said)]
+
+
 def test_each_room_keeps_its_own() -> None:
     kept = Kept(2)
     for text in "abc":
@@ -77,6 +124,24 @@ def test_each_room_keeps_its_own() -> None:
     kept.turn()
     assert texts(kept.log.since("one", 0, 9)) == ["b", "c"]
     assert texts(kept.log.since("two", 0, 9)) == ["d"]
+
+
+def test_a_search_looks_at_so_much_at_once() -> None:
+    kept = Kept(20_000)
+    for n in range(SCANNED + 1):
+        kept.log.append(say("tea" if n in (0, 1, SCANNED) else "coffee"))
+    kept.turn()
+    assert kept.search("tea", None) == ([SCANNED + 1, 2], 2)
+    assert kept.search("tea", 2) == ([1], None)
+    assert kept.search("milk", None) == ([], 2)
+    assert kept.search("milk", 2) == ([], None)
+    # It is not the number alone that takes time.
+    for n in range(SCANNED_TEXT // 4000 + 1):
+        kept.log.append(say("茶" * 4000, "long"))
+    kept.turn()
+    _, next = kept.search("milk", None)
+    assert next == SCANNED + 3
+    assert kept.search("milk", next)[1] == 3
 
 
 def test_a_nonce_is_forgotten_with_its_message() -> None:
@@ -118,6 +183,6 @@ def test_a_user_is_known_for_longer_than_their_messages() -> None:
     ],
 )
 def test_what_becomes_of_a_nonce_that_was_used(draft: Say, same: bool) -> None:
-    original = say("a", nonce="n").message
+    original = say("a", nonce="n").entry
     outcome = repeated(draft, "lobby", original)
     assert isinstance(outcome, Repeated) is same

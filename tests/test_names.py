@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatroom.names import ROOM, USER, BadName, Name, _compared, _shown, room_name, user_name
+from chatroom.names import (
+    ROOM,
+    USER,
+    BadName,
+    Name,
+    _compared,
+    _shown,
+    direct,
+    folded,
+    parties,
+    room_name,
+    user_name,
+)
 
 INVISIBLE = {
     "nothing": "",
@@ -208,3 +220,42 @@ def test_a_plain_name_is_what_precis_makes_of_it(wish: str) -> None:
     with suppress(BadName):
         name = user_name(wish)
     assert name == expected
+
+
+# Direct rooms.
+
+
+def test_the_direct_room_of_two_is_one() -> None:
+    assert direct(3, 20) == direct(20, 3) == Name("@3-20", "@3-20")
+    assert room_name("@3-20") == direct(3, 20)
+    assert parties("@3-20") == frozenset((3, 20))
+
+
+@pytest.mark.parametrize("ids", [(3, 3), (0, 3), (3, 0), (-1, 3)])
+def test_a_direct_room_is_one_of_two(ids: tuple[int, int]) -> None:
+    with pytest.raises(BadName, match="two users"):
+        direct(*ids)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        *("@", "@3", "@3-", "@-3", "@3-3", "@20-3", "@03-20", "@3-020", "@0-3", "@3-20 ", " @3-20"),
+        *("@3-20\n", "@3-20-21", "3-20", "@a-b", "@٣-٤", "@3-99999999999999999", "＠3-20"),
+    ],
+)
+def test_what_is_no_direct_room(wish: str) -> None:
+    assert parties(wish) is None
+    if "@" in wish or "＠" in wish:
+        with pytest.raises(BadName):
+            room_name(wish)
+
+
+@given(st.text(max_size=40) | st.text("aZß²ﬁİ ", max_size=5))
+def test_a_name_folded_is_its_comparison_form(wish: str) -> None:
+    try:
+        name = user_name(wish)
+    except BadName:
+        return
+    assert folded(name.shown) == name.key
+    assert folded(name.key) == name.key

@@ -75,7 +75,8 @@ def works(python: Path, elsewhere: Path) -> None:
 
 def test_what_is_in_the_wheel(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    page = {f"chatroom/web/{path.name}" for path in (TOP / "web").iterdir()}
+    web = TOP / "web"
+    page = {f"chatroom/web/{path.relative_to(web)}" for path in web.rglob("*") if path.is_file()}
     code = {str(path.relative_to(TOP)) for path in (TOP / "chatroom").rglob("*.py")}
     assert page | code | {"twisted/plugins/chatroom_plugin.py"} <= names
     # Such a file would overwrite Twisted's own.

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -12,48 +12,77 @@ from hypothesis import strategies as st
 from chatroom import room as room_module
 from chatroom.events import (
     CommonInit,
+    Deleted,
+    Edited,
+    Entry,
     Event,
     Exited,
     Joined,
     Limits,
     Message,
     Presence,
+    Reacted,
+    Reaction,
     Renamed,
     Self,
+    Told,
+    Topic,
     Typed,
     Who,
     encode,
 )
-from chatroom.log import MemoryLog, Say, Unavailable
-from chatroom.names import room_name
+from chatroom.log import Say, Unavailable
+from chatroom.memory import MemoryLog
+from chatroom.names import direct, room_name
 from chatroom.room import ANSWER, BEGIN, NEWEST, PASTS, RESUME, Cursor, Room
 
 ANN = Who(1, "Ann")
+LATER = "2026-10-21T07:29:00.000Z"
 
 
 def message(id: int, text: str = "") -> Message:
     return Message(id, "Dev", text or str(id), "text", ANN, "2026-10-21T07:28:00.000Z")
 
 
-def log_of(*texts: str, keep: int = 10_000) -> MemoryLog:
-    """Return a log in which *texts* were said in the room ``dev``, called "Dev"."""
+def log_of(*said: str | Entry, keep: int = 10_000) -> MemoryLog:
+    """Return a log in which *said* was said in the room ``dev``, called "Dev"."""
     due: deque[Callable[[], None]] = deque()
     log = MemoryLog(due.append, keep)
-    for text in texts:
-        log.append(Say("dev", message(0, text), None))
+    for entry in said:
+        log.append(Say("dev", message(0, entry) if isinstance(entry, str) else entry, None))
     while due:
         due.popleft()()
     return log
 
 
-def room_of(count: int = 0, *, crowd: int = 3, keep: int = 10_000) -> Room[str]:
-    """Return the room ``dev`` in which *count* messages were said, each its own number."""
+def room_of(count: int = 0, *changes: Entry, crowd: int = 3, keep: int = 10_000) -> Room[str]:
+    """Return the room ``dev``: *count* messages were said, each its own number, then *changes*."""
     texts = (str(n) for n in range(1, count + 1))
-    return Room(room_name("dev"), log_of(*texts, keep=keep), crowd)
+    return Room(room_name("dev"), log_of(*texts, *changes, keep=keep), crowd)
 
 
-def ids(messages: list[Message]) -> list[int]:
-    return [m.id for m in messages]
+def edit(of: int, text: str, id: int = 0) -> Edited:
+    return Edited(id, "Dev", of, text, "text", ANN, LATER)
+
+
+def react(of: int, emoji: str = "👍", id: int = 0) -> Reacted:
+    return Reacted(id, "Dev", of, emoji, True, ANN, LATER)
+
+
+def delete(of: int, id: int = 0) -> Deleted:
+    return Deleted(id, "Dev", of, ANN, LATER)
+
+
+def topic(text: str, id: int = 0) -> Topic:
+    return Topic(id, "Dev", text, ANN, LATER)
+
+
+def ids(entries: Sequence[Entry]) -> list[int]:
+    return [entry.id for entry in entries]
+
+
+def texts(entries: Iterable[Entry]) -> list[str]:
+    return [entry.message for entry in entries if isinstance(entry, Message)]
 
 
 def join(room: Room[str], *users: int) -> list[Event | None]:
@@ -71,7 +100,8 @@ def test_a_new_room() -> None:
     room: Room[str] = Room(room_name("Dev"), log_of(), 3)
     assert (room.name, room.key, room.last) == ("Dev", "dev", 0)
     assert room.begin(None) == ([], False)
-    assert room.before(None, 10) == []
+    assert room.page(None, None, None, 10) == ([], False, False)
+    assert (room.topic, room.said, room.first, room.parties) == ("", 0, None, None)
     assert room.since(0, 10) == []
     assert room.forgotten
 
@@ -79,7 +109,7 @@ def test_a_new_room() -> None:
 def test_a_room_that_the_log_knows() -> None:
     room: Room[str] = Room(room_name("DEV"), log_of("a", "b"), 3)
     assert (room.name, room.key, room.last) == ("Dev", "dev", 2)
-    assert [m.message for m in room.newest] == ["a", "b"]
+    assert texts(room.newest) == texts(room.recent) == ["a", "b"]
 
 
 def test_only_the_newest_messages_are_at_hand() -> None:
@@ -134,7 +164,7 @@ def test_who_is_in_by_another_session_is_not_overdue() -> None:
     assert room.overdue(1, 10.0) is False
 
 
-@pytest.mark.parametrize("kept", ["member", "shown", "reader", "laggard"])
+@pytest.mark.parametrize("kept", ["member", "shown", "reader", "laggard", "draft"])
 def test_a_room_is_not_forgotten_while_anybody_is_in_it(kept: str) -> None:
     room = room_of()
     if kept == "member":
@@ -143,6 +173,8 @@ def test_a_room_is_not_forgotten_while_anybody_is_in_it(kept: str) -> None:
         join(room, 1)
     elif kept == "reader":
         room.readers["a"] = None
+    elif kept == "draft":
+        room.pending = 1
     else:
         room.lagging["a"] = Cursor(0)
     assert not room.forgotten
@@ -296,7 +328,7 @@ def test_users_of_a_crowd_that_could_be_no_smaller() -> None:
 
 
 def test_who_begins_afresh_has_the_newest() -> None:
-    assert room_of(3).begin(None) == (list(room_of(3).newest), False)
+    assert room_of(3).begin(None) == ([message(1), message(2), message(3)], False)
     messages, resumed = room_of(BEGIN + 5).begin(None)
     assert (ids(messages), resumed) == (list(range(6, BEGIN + 6)), False)
 
@@ -325,9 +357,24 @@ def test_no_answer_is_too_long_for_common_clients() -> None:
     room: Room[str] = Room(room_name("dev"), log_of("a", half, half, "b"), 3)
     assert (ids(room.begin(2)[0]), room.begin(2)[1]) == ([3, 4], True)
     assert (ids(room.begin(1)[0]), room.begin(1)[1]) == ([3, 4], False)
-    assert ids(room.before(None, 200)) == [3, 4]
-    assert ids(room.before(3, 200)) == [1, 2]
-    assert sum(len(encode(message)) for message in room.before(None, 200)) <= ANSWER
+    for place, found, more, newer in [
+        ((None, None, None), [3, 4], True, False),
+        ((3, None, None), [1, 2], False, True),
+        ((None, 0, None), [1, 2], False, True),
+        ((None, 1, None), [2], True, True),
+        ((None, None, 2), [2], True, True),
+        ((None, None, 4), [3, 4], True, False),
+    ]:
+        page = room.page(*place, 200)
+        assert (ids(page[0]), *page[1:]) == (found, more, newer)
+        assert sum(len(encode(message)) for message in page[0]) <= ANSWER
+
+
+def test_changes_take_room_in_an_answer_too() -> None:
+    half = "\x01" * (ANSWER // 12)
+    room: Room[str] = Room(room_name("dev"), log_of("a", edit(1, half), edit(1, half)), 3)
+    assert (ids(room.begin(2)[0]), room.begin(2)[1]) == ([3], True)
+    assert (ids(room.begin(1)[0]), room.begin(1)[1]) == ([1], False)
 
 
 def test_an_answer_may_be_full_to_the_last_byte(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -375,21 +422,204 @@ def test_since_at_the_edge_of_what_is_at_hand() -> None:
         assert ids(room.since(after, 3)) == [after + 1, after + 2, after + 3]
 
 
-def test_before() -> None:
-    room = room_of(7)
-    assert ids(room.before(None, 3)) == [5, 6, 7]
-    assert ids(room.before(7, 3)) == [4, 5, 6]
-    assert ids(room.before(3, 9)) == [1, 2]
-    assert ids(room.before(99, 2)) == [6, 7]
-    assert room.before(1, 3) == []
+PLACES: list[tuple[tuple[int | None, int | None, int | None], int, list[int]]] = [
+    ((None, None, None), 3, [5, 6, 7]),
+    ((None, None, None), 9, [1, 2, 3, 4, 5, 6, 7]),
+    ((7, None, None), 3, [4, 5, 6]),
+    ((3, None, None), 9, [1, 2]),
+    ((99, None, None), 2, [6, 7]),
+    ((1, None, None), 3, []),
+    ((0, None, None), 3, []),
+    ((None, 0, None), 3, [1, 2, 3]),
+    ((None, 3, None), 2, [4, 5]),
+    ((None, 5, None), 9, [6, 7]),
+    ((None, 7, None), 9, []),
+    ((None, 99, None), 9, []),
+    ((None, None, 4), 3, [3, 4, 5]),
+    ((None, None, 4), 2, [4, 5]),
+    ((None, None, 4), 1, [4]),
+    ((None, None, 1), 4, [1, 2, 3]),
+    ((None, None, 0), 4, [1, 2]),
+    ((None, None, 7), 4, [6, 7]),
+    ((None, None, 99), 4, [6, 7]),
+]
+
+
+@pytest.mark.parametrize(("place", "limit", "found"), PLACES)
+def test_a_page(
+    place: tuple[int | None, int | None, int | None], limit: int, found: list[int]
+) -> None:
+    messages, more, newer = room_of(7).page(*place, limit)
+    assert ids(messages) == found
+    if found:
+        assert (more, newer) == (found[0] > 1, found[-1] < 7)
+    else:
+        # Beside a place where nothing is, at one end or the other.
+        assert (more, newer) == ((False, True) if place[0] is not None else (True, False))
+
+
+def test_a_page_of_nothing_but_what_is_around() -> None:
+    room: Room[str] = Room(room_name("dev"), log_of(topic("x"), "a"), 3)
+    assert room.page(None, None, 1, 1) == ([], False, True)
+
+
+def test_there_is_no_more_than_what_is_kept() -> None:
+    due: deque[Callable[[], None]] = deque()
+    log = MemoryLog(due.append, 5)
+    room: Room[str] = Room(room_name("dev"), log, 3)
+    for id in range(1, 8):
+        log.append(Say("dev", message(0), None))
+        room.apply(message(id))
+    due.popleft()()
+    assert log.before("dev", 9, 9)[0].id == 3
+    assert (room.page(3, None, None, 9), room.first) == (([], False, True), 1)
+    page, more, _ = room.page(5, None, None, 9)
+    assert (ids(page), more) == ([3, 4], False)
+    page, more, _ = room.page(5, None, None, 1)
+    assert (ids(page), more) == ([4], True)
+    assert room.past(2, LIMITS).more is False
+    assert room.past(3, LIMITS).more is True
+
+
+def test_a_page_is_never_empty_where_there_are_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = room_of(3)
+    monkeypatch.setattr(room_module, "ANSWER", 1)
+    assert [
+        (ids(page), *ends)
+        for page, *ends in (
+            room.page(None, None, None, 9),
+            room.page(2, None, None, 9),
+            room.page(None, 1, None, 9),
+            room.page(None, None, 2, 9),
+        )
+    ] == [
+        ([3], True, False),
+        ([1], False, True),
+        ([2], True, True),
+        ([2], True, True),
+    ]
+
+
+def test_pages_are_of_messages_and_topics_do_not_count() -> None:
+    log = log_of(topic("x"), topic("y"), "a", topic("z"), "b", react(3), topic("w"))
+    room: Room[str] = Room(room_name("dev"), log, 3)
+    assert (room.first, room.said, room.last, room.topic) == (3, 5, 7, "w")
+    assert [
+        (ids(page), *ends)
+        for page, *ends in (
+            room.page(None, None, None, 9),
+            room.page(None, None, None, 1),
+            room.page(5, None, None, 9),
+            room.page(None, 3, None, 9),
+            room.page(None, None, 4, 2),
+        )
+    ] == [
+        ([3, 5], False, False),
+        ([5], True, False),
+        ([3], False, True),
+        ([5], True, False),
+        ([3, 5], False, False),
+    ]
+    assert room.past(None, LIMITS).more is False
+    assert room.past(2, LIMITS).more is False
+    assert room.past(3, LIMITS).more is True
+    assert room.past(6, LIMITS).more is True
+
+
+def test_the_first_message_of_a_room() -> None:
+    room = room_of()
+    room.apply(topic("x", 1))
+    room.apply(message(2))
+    room.apply(message(3))
+    assert (room.first, room.said, room.last) == (2, 3, 3)
 
 
 def test_nothing_is_read_that_is_not_shown_yet() -> None:
     room = room_of(5)
-    room.last = 3
-    assert ids(room.before(None, 9)) == [1, 2, 3]
-    assert ids(room.before(5, 9)) == [1, 2, 3]
+    room.last = room.said = 3
+    assert room.page(None, None, None, 9) == ([message(1), message(2), message(3)], False, False)
+    assert room.page(5, None, None, 9)[0] == room.page(None, 0, None, 9)[0]
+    assert ids(room.page(None, 0, None, 9)[0]) == [1, 2, 3]
     assert ids(room.since(0, 9)) == [1, 2, 3]
+    assert room.message(3) is not None
+    assert room.message(4) is None
+
+
+# What is changed.
+
+
+def test_a_message_at_hand_is_as_it_is_now() -> None:
+    room = room_of(3)
+    for change in (edit(2, "two", 4), react(2, id=5), react(3, id=6)):
+        assert room.apply(change) is change
+    two = message(2, "two")
+    two.edited, two.changed, two.reactions = LATER, 5, (Reaction("👍", (ANN,)),)
+    assert room.message(2) == room.newest[1] == room.recent[1] == two
+    assert ids(room.newest) == [1, 2, 3, 4, 5, 6]
+    assert ids(room.recent) == [1, 2, 3]
+    assert (room.last, room.said) == (6, 3)
+    room.apply(react(4, id=7))
+    assert room.newest[3] == edit(2, "two", 4)
+    assert room.message(4) is None
+    assert room.message(0) is None
+
+
+def test_what_has_changed_meanwhile_is_told() -> None:
+    room = room_of(3)
+    join(room, 1)
+    assert room.past(2, LIMITS).changes == []
+    change = edit(2, "two", 4)
+    room.apply(change)
+    past = room.past(2, LIMITS)
+    assert (ids(past.messages), past.changes) == ([3], [Told("edit", change)])
+    assert texts(room.past(1, LIMITS).messages) == ["two", "3"]
+    assert members(room, 1, 1)["changes"] == [json.loads(encode(change))]
+    assert members(room, 1, 1)["last"] == 4
+    assert texts(room.past(None, LIMITS).messages) == ["1", "two", "3"]
+    assert room.past(None, LIMITS).changes == []
+
+
+def test_nothing_is_left_at_hand_of_what_was_deleted() -> None:
+    room = room_of(2, edit(1, "one"), edit(2, "two"))
+    room.apply(edit(1, "eins", 5))
+    room.apply(delete(1, 6))
+    assert [getattr(entry, "message", "") for entry in room.newest] == [
+        *("", "two", "", "two", "", "")
+    ]
+    again = Room[str](
+        room_name("dev"),
+        log_of("1", "2", edit(1, "one"), edit(2, "two"), edit(1, "eins"), delete(1)),
+        3,
+    )
+    assert room.newest == again.newest
+    assert room.recent == again.recent
+
+
+def test_many_changes_hide_no_message_from_who_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = room_of(3)
+    for id in range(4, NEWEST + 20):
+        room.apply(react(id % 3 + 1, id=id))
+    assert ids(room.begin(None)[0]) == [1, 2, 3]
+    assert ids(room.newest) == list(range(20, NEWEST + 20))
+    monkeypatch.setattr(room._log, "message", lambda *_: message(1, "of the log"))
+    assert room.message(1) == message(1, "of the log")
+    room.apply(edit(1, "one", NEWEST + 20))
+    assert texts(room.recent) == ["one", "2", "3"]
+
+
+def test_a_topic() -> None:
+    room = room_of(1, topic("x"))
+    assert room.topic == "x"
+    join(room, 1)
+    assert members(room, 1, None)["topic"] == "x"
+    room.apply(topic("", 3))
+    assert room.topic == ""
+    assert "topic" not in members(room, 1, None)
+
+
+def test_a_direct_room() -> None:
+    room: Room[str] = Room(direct(7, 3), log_of(), 3)
+    assert (room.name, room.key, room.parties) == ("@3-7", "@3-7", frozenset((3, 7)))
 
 
 # Where a reader is.
@@ -417,14 +647,16 @@ def test_who_is_dropped_reads_no_more() -> None:
 
 # What many have in common.
 
-LIMITS = Limits(4000, 32, 64, 64, ("text",), 200, 5.0, 20)
+LIMITS = Limits(4000, 32, 64, 64, ("text",), 200, 5.0, 20, 250, 20, 0)
 
 
 def members(room: Room[str], me: int, after: int | None) -> dict[str, Any]:
     """Return what is told of *room* in the init of the user *me*, by way of what is shared."""
     past, sample, users = room.past(after, LIMITS), room.sample(), room.users(me)
     common = past.json, sample.json
-    init = CommonInit("", Self(me, "", ""), users, 9, [], False, False, "", LIMITS, common)
+    init = CommonInit(
+        "", Self(me, "", ""), users, 9, [], False, False, "", LIMITS, 0, common=common
+    )
     data: dict[str, Any] = json.loads(encode(init))["data"]
     assert [Who(**user) for user in data["users"]] == users
     assert [message["id"] for message in data["messages"]] == ids(past.messages)
@@ -470,7 +702,7 @@ def test_a_store_that_cannot_be_read_is_asked_again(monkeypatch: pytest.MonkeyPa
     room = room_of(9)
     since = room._log.since
 
-    def broken(*_: object) -> list[Message]:
+    def broken(*_: object) -> list[Entry]:
         raise Unavailable("broken")
 
     monkeypatch.setattr(room._log, "since", broken)

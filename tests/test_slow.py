@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from tests.fuzz.answers import Wrong
+from tests.fuzz.past import Wrong
 from tests.slow import EACH, Figures, complete, judged, run, texts
 
 

@@ -45,6 +45,9 @@ def test_defaults() -> None:
         "ping": 25.0,
         "ping-timeout": 20.0,
         "max-message": 4000,
+        "max-file": 10_485_760,
+        "max-files": 1_073_741_824,
+        "files": Path("chatroom.sqlite.files"),
         "max-connections": 0,
         "max-per-address": 0,
         "talk-rate": 5.0,
@@ -58,6 +61,7 @@ def test_options() -> None:
     options = parsed(
         *("--listen", "tcp:1", "--listen", "unix:x", "--store", "memory:", "--echo"),
         *("--origin", "https://a.example", "--origin", "*", "--grace", "0.5", "--web", str(PAGE)),
+        *("--max-file", "0"),
     )
     assert options["listen"] == ["tcp:1", "unix:x"]
     assert options["store"] is None
@@ -65,6 +69,11 @@ def test_options() -> None:
     assert options["origin"] == ["https://a.example", "*"]
     assert options["grace"] == 0.5
     assert options["web"] == PAGE
+    assert options["max-file"] == 0
+    # Nowhere in particular: they go with the process, like what is said.
+    assert options["files"] is None
+    assert parsed("--store", "sqlite:/var/x.db")["files"] == Path("/var/x.db.files")
+    assert parsed("--files", "/var/x", "--store", "memory:")["files"] == Path("/var/x")
 
 
 @pytest.mark.parametrize(
@@ -84,6 +93,8 @@ def test_options() -> None:
         ("ping-timeout", "nan", "nan is not from"),
         ("max-message", "1.5", "'1.5' is not a whole number"),
         ("max-message", "0", "0 is not from 1 to 100000"),
+        ("max-file", "-1", "not from 0"),
+        ("max-files", "10M", "'10M' is not a whole number"),
         ("max-connections", "-1", "not from 0"),
         ("max-per-address", "x", "not a whole number"),
         ("talk-rate", "inf", "inf is not from 0"),
@@ -229,6 +240,14 @@ def test_bug_in_a_tick_is_not_its_last() -> None:
     with capturedLogs() as logged:
         service._tick()
     assert [event["log_format"] for event in logged] == ["a bug in a tick"]
+
+
+def test_bug_in_a_sweep_is_not_its_last() -> None:
+    service = ChatService(parsed())
+    service._folder = None  # type: ignore[assignment]
+    with capturedLogs() as logged:
+        service._sweep()
+    assert [event["log_format"] for event in logged] == ["a bug in a sweep"]
 
 
 def test_asked_twice_to_stop(tmp_path: Path) -> None:

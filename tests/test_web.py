@@ -16,10 +16,10 @@ from twisted.internet.defer import inlineCallbacks
 from twisted.internet.task import Clock
 
 from chatroom.chat import Chat
-from chatroom.log import MemoryLog
+from chatroom.memory import MemoryLog
 from chatroom.site import HEAD, HEADERS
 from chatroom.tap import PAGE
-from chatroom.web import Health, accepts_gzip, root
+from chatroom.web import IN_MEMORY, Health, accepts_gzip, root
 from tests.rig import RoomCase, masked
 
 
@@ -40,12 +40,23 @@ class Served(RoomCase):
         assert answer.body == (PAGE / "index.html").read_bytes()
 
     def test_every_file_of_the_page_has_its_type(self) -> None:
-        for path in PAGE.iterdir():
-            answer = self.get(f"/{path.name}")
-            assert answer.status == 200
-            assert answer.body == path.read_bytes()
-            kind = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-            assert answer.header("Content-Type").startswith(kind.get(path.suffix, "text/html"))
+        types = {
+            ".css": "text/css; charset=utf-8",
+            ".html": "text/html; charset=utf-8",
+            ".js": "text/javascript; charset=utf-8",
+            ".json": "application/json",
+            ".png": "image/png",
+            ".svg": "image/svg+xml",
+            ".txt": "text/plain; charset=utf-8",
+            ".webmanifest": "application/manifest+json",
+        }
+        octets = "application/octet-stream"
+        for path in PAGE.rglob("*"):
+            if path.is_file() and path.stat().st_size <= IN_MEMORY:
+                answer = self.get(f"/{path.relative_to(PAGE)}")
+                assert answer.status == 200
+                assert answer.body == path.read_bytes()
+                assert answer.header("Content-Type") == types.get(path.suffix, octets)
 
     def test_headers_are_on_everything(self) -> None:
         for path in ("/", "/ws", "/health", "/nothing", "/main.js"):
@@ -142,11 +153,14 @@ class Folder(RoomCase):
 
     def test_folders(self) -> None:
         (self.folder / "sub" / "x.unknown").write_bytes(b"\0")
+        (self.folder / "sub" / "x.webp").write_bytes(b"\0")
         assert self.get("/sub").code == 404
         assert self.get("/sub/").code == 404
         answer = self.get("/sub/x.unknown")
         assert answer.code == 200
         assert answer.headers.getRawHeaders("Content-Type") == ["application/octet-stream"]
+        answer = self.get("/sub/x.webp")
+        assert answer.headers.getRawHeaders("Content-Type") == ["image/webp"]
 
     def test_file_that_cannot_be_read(self) -> None:
         os.symlink("loop", self.folder / "loop")
@@ -275,6 +289,7 @@ class Beginning(RoomCase):
         assert self.enter("/ws?room=a%20b").status == 400
         assert self.enter("/ws?room=%ff").status == 400
         assert self.enter("/ws?room=%E8%81%8A%E5%A4%A9").status == 101
+        assert self.enter("/ws?room=@1-2").status == 101
 
 
 class Anybody(RoomCase):

@@ -3,8 +3,9 @@ The proof that what was said is kept: a daemon killed again and again in the mid
 
 ``python -m tests.torture --rounds 200`` runs a real daemon, and clients that talk without a break
 over real sockets. In each round the daemon is killed with SIGKILL at a random moment and started
-again; the clients come back, go on where they were, and send again what they had no answer to. It
-exits with 1 as soon as anything that anybody saw is missing, doubled, changed or out of place.
+again; the clients come back, go on where they were, and send again what they had no answer to. They
+talk, edit and delete what they have said, and react to what others have. It exits with 1 as soon as
+anything that anybody saw is missing, doubled, otherwise or out of place.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -30,13 +32,17 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from tests.daemon import Daemon
+from tests.fuzz import wire
+from tests.fuzz.past import Past, Wrong
 
+E = TypeVar("E", wire.Init, wire.History)
 T = TypeVar("T")
 
 TALKERS = 5
 READERS = 3
 WINDOW = 6
-"""How many messages a talker has on the way at once."""
+"""How many messages and changes a talker has on the way at once."""
+EMOJI = ("👍", "❤️", "🎉", "🇩🇪")
 RETRY = 0.02
 """Seconds between a client's attempts to come back."""
 PATIENCE = 60.0
@@ -53,26 +59,39 @@ def claim(kept: bool, what: str) -> None:
         raise Violation(what)
 
 
+def lasting(entry: wire.Entry) -> tuple[object, ...]:
+    """Return of *entry* what never changes: a message may, and what an edit said is deleted."""
+    kind = type(entry).__name__.lower()
+    members = [entry.id, kind, entry.sender.id, entry.sender.name, entry.time, entry.nonce]
+    if isinstance(entry, wire.React):
+        return *members, entry.of, entry.emoji, entry.on
+    return *members, getattr(entry, "of", None)
+
+
 @dataclass
 class Witness:
     """What all clients together have seen: one record for each id, whoever saw it first."""
 
-    seen: dict[int, dict[str, Any]] = field(default_factory=dict)
+    seen: dict[int, tuple[object, ...]] = field(default_factory=dict)
+    messages: set[int] = field(default_factory=set)
+    """The ids of those that are messages."""
     users: set[int] = field(default_factory=set)
     epoch: str | None = None
     figures: Counter[str] = field(default_factory=Counter)
 
-    def meet(self, init: dict[str, Any]) -> int:
+    def meet(self, init: wire.Init) -> int:
         """Take the first *init* of somebody new, and return their user id."""
-        id: int = init["self"]["id"]
+        id = init.self.id
         claim(id not in self.users, f"the user id {id} was given twice")
         self.users.add(id)
         return id
 
-    def see(self, message: dict[str, Any], who: str) -> None:
+    def see(self, entry: wire.Entry, who: str) -> None:
         """Take what *who* saw, and hold it against what others have."""
-        first = self.seen.setdefault(message["id"], message)
-        claim(message == first, f"{who} saw {message}, others {first}")
+        first = self.seen.setdefault(entry.id, lasting(entry))
+        claim(lasting(entry) == first, f"{who} saw {entry}, others {first}")
+        if isinstance(entry, wire.Talk):
+            self.messages.add(entry.id)
 
 
 class Client:
@@ -80,8 +99,8 @@ class Client:
 
     def __init__(self, name: str, url: str, witness: Witness) -> None:
         self.name = name
-        self.last = 0
-        """The id up to which everything was seen."""
+        self.past = Past(kept=10**9)
+        """What was seen, all of it."""
         self._url = url
         self._witness = witness
         self._compression = random.choice(["deflate", None])
@@ -89,6 +108,11 @@ class Client:
         self._who: dict[str, str] = {"name": name}
         self._connection: ClientConnection | None = None
         self._moved = asyncio.Event()
+
+    @property
+    def last(self) -> int:
+        """The id up to which everything was seen."""
+        return self.past.last
 
     async def run(self) -> None:
         """Be there until cancelled. Raises `Violation`."""
@@ -125,43 +149,50 @@ class Client:
 
     async def _listen(self, connection: ClientConnection) -> None:
         async for text in connection:
-            event = json.loads(text)
-            name, data = event["event"], event["data"]
-            if name == "init":
-                await self._begin(data, connection)
-            elif name == "talk":
-                self._hear(data)
-            claim(name != "error", f"{self.name} was told {data}")
+            try:
+                _, event = wire.read(text.encode() if isinstance(text, str) else text)
+                if isinstance(event, wire.Init):
+                    await self._begin(event, connection)
+                elif isinstance(event, wire.Entry):
+                    self._hear(event)
+                elif isinstance(event, wire.Error):
+                    self._told(event)
+            except (ValueError, Wrong) as wrong:
+                raise Violation(f"{self.name}: {wrong}") from wrong
             await self._go_on(connection)
 
-    async def _begin(self, init: dict[str, Any], connection: ClientConnection) -> None:
+    async def _begin(self, init: wire.Init, connection: ClientConnection) -> None:
         witness = self._witness
-        if self._id is not None:
-            witness.figures["resumed" if init["resumed"] else "not resumed"] += 1
-            claim(init["resumed"], f"{self.name} could not go on behind {self.last}")
-            claim(init["self"]["id"] == self._id, f"{self.name} is somebody else now")
-            claim(init["self"]["name"] == self.name, f"{self.name} is called otherwise now")
+        known = self._id is not None
+        if known:
+            witness.figures["resumed" if init.resumed else "not resumed"] += 1
+            claim(init.resumed, f"{self.name} could not go on behind {self.last}")
+            claim(init.self.id == self._id, f"{self.name} is somebody else now")
+            claim(init.self.name == self.name, f"{self.name} is called otherwise now")
         else:
             self._id = witness.meet(init)
-            self.last = init["messages"][0]["id"] - 1 if init["messages"] else 0
-        witness.epoch = witness.epoch or init["epoch"]
-        claim(init["epoch"] == witness.epoch, "another epoch")
-        self._who = {"name": self.name, "token": init["self"]["token"], "epoch": init["epoch"]}
-        for message in init["messages"]:
-            self._see(message)
+        witness.epoch = witness.epoch or init.epoch
+        claim(init.epoch == witness.epoch, "another epoch")
+        self._who = {"name": self.name, "token": init.self.token, "epoch": init.epoch}
+        self.past.begin(init, known, ())
+        entries: list[Any] = [*init.messages, *(told.change for told in init.changes or ())]
+        for entry in sorted(entries, key=attrgetter("id")):
+            self._see(entry)
         self._connection = connection
         self._moved.set()
 
-    def _hear(self, message: dict[str, Any]) -> None:
-        self._see(message)
+    def _hear(self, entry: wire.Entry) -> None:
+        """Take the next entry of the room."""
+        claim(entry.id == self.last + 1, f"{self.name} saw {entry.id} behind {self.last}")
+        self.past.take(entry)
+        self._see(entry)
 
-    def _see(self, message: dict[str, Any]) -> None:
-        """Take the next message of the room."""
-        follows = message["id"] == self.last + 1
-        claim(follows, f"{self.name} saw {message['id']} behind {self.last}")
-        self.last += 1
-        self._witness.see(message, self.name)
+    def _see(self, entry: wire.Entry) -> None:
+        self._witness.see(entry, self.name)
         self._moved.set()
+
+    def _told(self, error: wire.Error) -> None:
+        raise Violation(f"{self.name} was told {error}")
 
     async def _go_on(self, connection: ClientConnection) -> None:
         """Do what is to be done after each event."""
@@ -175,7 +206,11 @@ class Talker(Client):
         self._quiet = True
         self.count = 0
         """How many messages there are, of which the last few may be unanswered."""
-        self._waiting: dict[str, str] = {}
+        self.said: dict[str, str] = {}
+        """What all messages said at first."""
+        self.refused: set[str] = set()
+        """What was too late: the message had been deleted."""
+        self._waiting: dict[str, tuple[str, dict[str, Any]]] = {}
         self._again: set[str] = set()
 
     async def talk(self) -> None:
@@ -193,64 +228,106 @@ class Talker(Client):
         """Return when everything was answered."""
         await self._until(lambda: not (self._waiting or self._again))
 
-    def _hear(self, message: dict[str, Any]) -> None:
-        nonce = message.get("nonce")
+    def _hear(self, entry: wire.Entry) -> None:
+        nonce = entry.nonce
         # The answer to what had been said already comes alone, out of the room's order.
-        own = message["from"]["id"] == self._id
-        if own and nonce in self._again and message["id"] <= self.last:
+        own = entry.sender.id == self._id
+        if own and nonce in self._again and entry.id <= self.last:
             self._again.remove(nonce)
             self._witness.figures["said already"] += 1
-            self._witness.see(message, self.name)
-            self._moved.set()
+            if isinstance(entry, wire.Talk):
+                self.past.lately(entry)
+            self._see(entry)
         else:
-            super()._hear(message)
-            self._again.discard(nonce)
+            super()._hear(entry)
+            self._again.discard(nonce or "")
 
-    def _see(self, message: dict[str, Any]) -> None:
-        super()._see(message)
-        if message["from"]["id"] == self._id:
-            nonce = message["nonce"]
-            text = self._waiting.pop(nonce, None)
-            claim(message["message"] == text, f"{self.name} did not wait for {message}")
+    def _see(self, entry: wire.Entry) -> None:
+        super()._see(entry)
+        if entry.sender.id == self._id and entry.nonce in self._waiting:
+            event, data = self._waiting.pop(entry.nonce)
+            of = getattr(entry, "of", None)
+            claim(of == data.get("of"), f"{self.name} did not wait for {entry}")
+            if event == "talk" and entry.id == self.last:
+                claim(entry.message == data["message"], f"{self.name} said {data}, not {entry}")  # type: ignore[union-attr]
 
-    async def _begin(self, init: dict[str, Any], connection: ClientConnection) -> None:
+    def _told(self, error: wire.Error) -> None:
+        nonce = error.nonce or ""
+        claim(nonce in self._waiting, f"{self.name} was told {error} of what had been done")
+        _, data = self._waiting.pop(nonce)
+        message = self.past.messages.get(data.get("of", 0))
+        late = message is not None and message.deleted and error.code == "no_such_message"
+        claim(bool(late), f"{self.name} was told {error}")
+        self._again.discard(nonce)
+        self.refused.add(nonce)
+        self._witness.figures["too late"] += 1
+        self._moved.set()
+
+    async def _begin(self, init: wire.Init, connection: ClientConnection) -> None:
         # All of it, as if the init did not tell that some of it had been said.
         unanswered = dict(self._waiting)
         await super()._begin(init, connection)
         self._again = set(unanswered)
         self._witness.figures["sent again"] += len(unanswered)
-        for nonce, text in unanswered.items():
-            await self._talk(connection, nonce, text)
+        for event, data in unanswered.values():
+            await self._send(connection, event, data)
 
     async def _go_on(self, connection: ClientConnection) -> None:
         while not self._quiet and len(self._waiting) < WINDOW:
             self.count += 1
             nonce = f"{self.name}-{self.count}"
-            self._waiting[nonce] = f"{nonce} says 你好 " + "x" * random.choice([0, 10, 100, 1000])
-            await self._talk(connection, nonce, self._waiting[nonce])
+            event, data = self._next(nonce)
+            self._waiting[nonce] = event, data | {"nonce": nonce}
+            self._witness.figures[event] += 1
+            await self._send(connection, *self._waiting[nonce])
 
-    async def _talk(self, connection: ClientConnection, nonce: str, text: str) -> None:
-        data = {"message": text, "nonce": nonce}
-        await connection.send(json.dumps({"event": "talk", "data": data}))
+    def _next(self, nonce: str) -> tuple[str, dict[str, Any]]:
+        """Return what to say next, and the members of it."""
+        text = f"{nonce} says 你好 " + "x" * random.choice([0, 10, 100, 1000])
+        there = list(self.past.messages.values())[-30:]
+        there = [message for message in there if not message.deleted]
+        own = [message for message in there if message.sender.id == self._id]
+        kind = random.random()
+        if kind < 0.15 and own:
+            type = random.choice(["text", "markdown"])
+            return "edit", {"of": random.choice(own).id, "message": text, "type": type}
+        if kind < 0.2 and own:
+            return "delete", {"of": random.choice(own).id}
+        if kind < 0.4 and there:
+            emoji, on = random.choice(EMOJI), random.random() < 0.8
+            return "react", {"of": random.choice(there).id, "emoji": emoji, "on": on}
+        self.said[nonce] = text
+        return "talk", {"message": text}
+
+    async def _send(self, connection: ClientConnection, event: str, data: dict[str, Any]) -> None:
+        await connection.send(json.dumps({"event": event, "data": data}))
 
 
-async def history(url: str, witness: Witness, behind: int) -> list[dict[str, Any]]:
-    """Return the history as a visitor finds it, behind the message *behind*."""
-    found: list[dict[str, Any]] = []
+async def history(url: str, witness: Witness, behind: int) -> tuple[int, list[wire.Talk]]:
+    """Return the room's end and history as a visitor finds it, behind the entry *behind*."""
+    found: list[wire.Talk] = []
     async with connect(url) as connection:
-        init = json.loads(await connection.recv())["data"]
+
+        async def next_of(kind: type[E]) -> E:
+            while True:
+                text = await connection.recv()
+                _, event = wire.read(text.encode() if isinstance(text, str) else text)
+                if isinstance(event, kind):
+                    return event
+                claim(not isinstance(event, wire.Error), f"a visitor was told {event}")
+
+        init = await next_of(wire.Init)
         witness.meet(init)
         query: dict[str, Any] = {"limit": 200}
         while True:
             await connection.send(json.dumps({"event": "history", "data": query}))
-            while (event := json.loads(await connection.recv()))["event"] != "history":
-                claim(event["event"] != "error", f"a visitor was told {event}")
-            page = event["data"]["messages"]
-            found[:0] = page
-            claim(bool(page) or not event["data"]["more"], "an empty page that is not the last")
-            if not event["data"]["more"] or page[0]["id"] <= behind + 1:
-                return [message for message in found if message["id"] > behind]
-            query["before"] = page[0]["id"]
+            page = await next_of(wire.History)
+            found[:0] = page.messages
+            claim(bool(page.messages) or not page.more, "an empty page that is not the last")
+            if not page.more or page.messages[0].id <= behind + 1:
+                last = max([init.last, *(message.id for message in page.messages)])
+                return last, [message for message in found if message.id > behind]
+            query["before"] = page.messages[0].id
 
 
 async def within_reason(work: Awaitable[T], what: str) -> T:
@@ -267,17 +344,14 @@ async def all_of(work: Iterable[Coroutine[Any, Any, None]], what: str) -> None:
     await within_reason(asyncio.gather(*work), what)
 
 
-async def look_back(url: str, witness: Witness, behind: int) -> int:
-    """Hold the history behind the message *behind* against all that was seen; return its end."""
+async def look_back(url: str, witness: Witness, behind: int) -> tuple[int, list[wire.Talk]]:
+    """Hold the history behind the entry *behind* against all that was seen; return its end and it."""
     high = max(witness.seen, default=0)
-    found = await within_reason(history(url, witness, behind), "the history")
-    ids = [message["id"] for message in found]
-    end = behind + len(ids)
-    claim(ids == list(range(behind + 1, end + 1)), f"holes in the history: {ids}")
+    end, found = await within_reason(history(url, witness, behind), "the history")
     claim(high <= end, f"{high} was seen, and the history ends with {end}")
     for message in found:
         witness.see(message, "the history")
-    return end
+    return end, found
 
 
 def intact(store: Path) -> None:
@@ -290,19 +364,32 @@ def look_into(store: Path, witness: Witness, talkers: Sequence[Talker]) -> None:
     """Hold the file *store*, which nobody uses any more, against all that was seen and said."""
     intact(store)
     with contextlib.closing(sqlite3.connect(store)) as db:
-        rows = db.execute("SELECT id, message, user, name, time, nonce FROM messages ORDER BY id")
-        kept = rows.fetchall()
-    seen = [
-        (id, m["message"], m["from"]["id"], m["from"]["name"], m["time"], m["nonce"])
-        for id, m in sorted(witness.seen.items())
-    ]
-    claim(kept == seen, "the store holds something else than was seen")
+        talks = db.execute(
+            "SELECT id, 'talk', user, name, time, nonce, NULL, message, deleted FROM messages"
+        ).fetchall()
+        changes = db.execute(
+            "SELECT id, kind, user, name, time, nonce, of, value, more FROM changes"
+        ).fetchall()
+    kept = sorted(talks + changes)
+    seen = [witness.seen[id] for id in sorted(witness.seen)]
+    claim([row[:7] for row in kept] == [entry[:7] for entry in seen], "the store is otherwise")
     claim([row[0] for row in kept] == list(range(1, len(kept) + 1)), "holes in the store")
+    for row in changes:
+        claim(row[1] != "react" or row[7] == witness.seen[row[0]][7], f"another emoji: {row}")
+    said = {nonce: text for talker in talkers for nonce, text in talker.said.items()}
+    messages = talkers[0].past.messages
+    for id, *_, nonce, _of, text, deleted in talks:
+        gone = bool(messages[id].deleted)
+        claim(gone == (deleted is not None), f"{id} is deleted in one place only")
+        claim(text == ("" if gone else said[nonce]), f"{id} says {text!r} at first")
+    for id, kind, *_, of, text, _more in changes:
+        gone = kind == "edit" and bool(messages[of].deleted)
+        claim(kind == "delete" or (text == "") == gone, f"{id} is left of what was deleted: {text}")
     for talker in talkers:
         nonces = [f"{talker.name}-{n}" for n in range(1, talker.count + 1)]
         own = [row[5] for row in kept if row[3] == talker.name]
-        claim(own == nonces, f"{talker.name} is not kept word for word: {own}")
-    claim(len(kept) == sum(talker.count for talker in talkers), "something that nobody said")
+        answered = [nonce for nonce in nonces if nonce not in talker.refused]
+        claim(own == answered, f"{talker.name} is not kept word for word: {own}")
 
 
 async def torture(folder: Path, rounds: int, seed: int) -> Counter[str]:
@@ -324,7 +411,7 @@ async def torture(folder: Path, rounds: int, seed: int) -> Counter[str]:
         claim(daemon.stop() == 0, "the daemon did not stop as it should")
     claim("Traceback" not in daemon.output, f"a traceback in {daemon.log}")
     look_into(store, witness, talkers)
-    witness.figures["messages"] = len(witness.seen)
+    witness.figures["entries"] = len(witness.seen)
     claim(witness.figures["resumed"] == rounds * len(clients), "not everybody went on each time")
     return witness.figures
 
@@ -348,13 +435,19 @@ async def talk_and_kill(
             talker.hush()
         await all_of((client.lost() for client in clients), "everybody cut off")
         await asyncio.to_thread(daemon.start)
-        end = await look_back(daemon.ws, witness, end)
+        behind = end
+        end, found = await look_back(daemon.ws, witness, behind)
         intact(store)
         await all_of((client.back(end) for client in clients), f"everybody back at {end}")
+        ids = {id for id in witness.messages if behind < id <= end}
+        claim(ids == {message.id for message in found if message.id <= end}, "another history")
     await all_of((talker.answered() for talker in talkers), "all answers")
-    end = await look_back(daemon.ws, witness, 0)
+    end, found = await look_back(daemon.ws, witness, 0)
     await all_of((client.back(end) for client in clients), f"everybody at {end}")
-    claim(end == len(witness.seen), "something that is in no history")
+    claim(sorted(witness.seen) == list(range(1, end + 1)), "something that is in no history")
+    now = {message.id: message for message in found}
+    for client in clients:
+        claim(client.past.messages == now, f"{client.name} has come to something else")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -373,7 +466,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shutil.rmtree(folder)
     print(
         f"{options.rounds} rounds of kill -9 (seed {options.seed}) in"
-        f" {time.monotonic() - begun:.0f} s: {figures['messages']} messages,"
+        f" {time.monotonic() - begun:.0f} s: {figures['entries']} entries of {figures['talk']}"
+        f" messages, {figures['edit']} edits, {figures['delete']} deletions and"
+        f" {figures['react']} reactions ({figures['too late']} too late),"
         f" {figures['resumed']} times resumed, {figures['not resumed']} times not,"
         f" {figures['sent again']} sent again, {figures['said already']} of them said already;"
         " nothing lost, doubled or out of order, integrity ok"

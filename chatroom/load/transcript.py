@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from chatroom.events import Message, Talk
+from chatroom.commands import Talk
+from chatroom.events import Message
 from chatroom.load.tally import Tally
 
 FOREIGN = -1

@@ -6,20 +6,21 @@ import base64
 import hashlib
 import re
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Sequence
 
 from tests.fuzz import wire
+from tests.fuzz.past import Past, Wrong
 
-STATUSES = {100, 101, 200, 304, 400, 403, 404, 405, 413, 414, 426, 429, 431, 501, 503, 505}
+STATUSES = {
+    *(100, 101, 200, 201, 204, 206, 304, 400, 401, 403, 404, 405, 411, 413, 414, 416, 426, 429),
+    *(431, 501, 503, 505, 507),
+}
 CODES = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1012, 1013, *range(3000, 5000)}
 """Close codes that may be seen; 1011 is a bug in the server."""
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 SIZE = 2**24
 """No frame is larger."""
-
-
-class Wrong(Exception):
-    """What a server must not do; the text says what it did."""
 
 
 class Answers:
@@ -39,11 +40,14 @@ class Answers:
         self.pongs: list[object] = []
         self.inits = 0
         self.errors = 0
-        self.events = 0
+        self.events: Counter[str] = Counter()
+        """How many came of each event, and of each code of an error."""
+        self.claims: Container[int] = ()
+        """Behind which entries the client may have said that it is."""
         self.me: wire.Self | None = None
         self.epoch = ""
-        self.last: dict[str, int | None] = {}
-        """Of each room that is read, the id of the newest message, if it is known."""
+        self.rooms: dict[str, Past] = {}
+        """The rooms that are read."""
         self.bits: int | None = None
         """The window that messages from the server are deflated with, if they may be."""
         self.client_bits = 15
@@ -175,24 +179,45 @@ class Answers:
             raise Wrong(str(error)) from error
         if not self.inits and name != "init":
             raise Wrong(f"{name} before the first init")
-        self.events += 1
+        self.events[name] += 1
         self.took(event)
         match event:
             case wire.Init():
                 self._init(event)
-            case wire.Talk():
-                self._talk(event)
-            case wire.History():
-                _ids(event.messages)
+            case wire.Talk() | wire.Edit() | wire.Delete() | wire.React() | wire.Topic():
+                self._entry(event)
+            case wire.History() if event.room in self.rooms:
+                self.rooms[event.room].page(event)
+            case wire.Versions() if event.room in self.rooms:
+                self.rooms[event.room].edits(event)
             case wire.Whereabouts() if self.me is not None and event.id == self.me.id:
                 if name == "typing":
                     raise Wrong("my own typing")
                 if name == "exit":
-                    self.last.pop(event.room, None)
+                    self.rooms.pop(event.room, None)
+            case wire.Search():
+                for hit in event.hits:
+                    self._mine(hit.room)
+                    if hit.room in self.rooms:
+                        self.rooms[hit.room].lately(hit)
+            case wire.Read() | wire.Direct():
+                self._mine(event.room)
+                self._known(event.room, getattr(event, "id", 0))
+            case wire.Rooms() | wire.Mine():
+                for room in event.rooms:
+                    self._mine(room.room)
+                    if room.room in self.rooms and room.last < self.rooms[room.room].last:
+                        raise Wrong(f"{room}, and {self.rooms[room.room].last} was there")
             case wire.Error():
                 self.errors += 1
+                self.events[event.code] += 1
             case dict():
                 self.pongs.append(event)
+
+    @property
+    def last(self) -> dict[str, int]:
+        """Of each room that is read, the id of the newest entry."""
+        return {name: past.last for name, past in self.rooms.items()}
 
     def _init(self, init: wire.Init) -> None:
         if self.me is not None and (init.self.id, init.self.token) != (self.me.id, self.me.token):
@@ -201,24 +226,30 @@ class Answers:
         self.me, self.epoch = init.self, init.epoch
         if init.self.id not in [user.id for user in init.users] or init.count < len(init.users):
             raise Wrong(f"the users of an init: {init.users}, {init.count}, me {init.self}")
-        _ids(init.messages)
-        if init.messages:
-            self.last[init.room] = init.messages[-1].id
-        elif not init.resumed:
-            self.last[init.room] = 0
-        else:
-            self.last.setdefault(init.room, None)
+        self._mine(init.room)
+        known = init.room in self.rooms
+        self.rooms.setdefault(init.room, Past()).begin(init, known, self.claims)
 
-    def _talk(self, talk: wire.Talk) -> None:
-        last = self.last.get(talk.room, 0)
-        own = self.me is not None and talk.sender.id == self.me.id and talk.nonce is not None
-        if talk.room in self.last and (last is None or talk.id == last + 1):
-            self.last[talk.room] = talk.id
-        elif not (own and (talk.room not in self.last or talk.id <= (last or 0))):
-            raise Wrong(f"message {talk.id} of {talk.room} after {self.last.get(talk.room)}")
+    def _entry(self, entry: wire.Entry) -> None:
+        self._mine(entry.room)
+        past = self.rooms.get(entry.room)
+        if past is not None and entry.id == past.last + 1:
+            past.take(entry)
+            return
+        own = self.me is not None and entry.sender.id == self.me.id and entry.nonce is not None
+        kind = "message" if isinstance(entry, wire.Talk) else "change"
+        if not own or (past is not None and entry.id > past.last):
+            last = None if past is None else past.last
+            raise Wrong(f"{kind} {entry.id} of {entry.room} after {last}")
+        if past is not None and isinstance(entry, wire.Talk):
+            past.lately(entry)
 
+    def _mine(self, room: str) -> None:
+        """Raise `Wrong` if *room* is one of two others."""
+        both = wire.parties(room)
+        if both and self.me is not None and self.me.id not in both:
+            raise Wrong(f"something of {room} for {self.me}")
 
-def _ids(messages: Sequence[wire.Talk]) -> None:
-    ids = [message.id for message in messages]
-    if ids and ids != list(range(ids[0], ids[0] + len(ids))):
-        raise Wrong(f"messages with a hole or out of order: {ids}")
+    def _known(self, room: str, id: int) -> None:
+        if room in self.rooms and id > self.rooms[room].last:
+            raise Wrong(f"{id} of {room} after {self.rooms[room].last}")

@@ -5,25 +5,33 @@ from __future__ import annotations
 import gc
 import sys
 from collections import Counter
-from functools import _lru_cache_wrapper
+from functools import _lru_cache_wrapper, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import txaio
 from twisted.internet.address import IPv4Address
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.internet.tcp import Server
 from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, globalLogPublisher
+from twisted.web.resource import Resource
 from zope.interface import implementer
 
+from chatroom import terms
 from chatroom.chat import Chat
-from chatroom.log import MemoryLog
+from chatroom.files import FilesDoor, Folder
+from chatroom.files.folder import UNSAID
+from chatroom.markup import render
+from chatroom.memory import MemoryLog
 from chatroom.site import Site
 from chatroom.tap import PAGE, TICK
 from chatroom.web import Door, Health, root
 from chatroom.websocket import ChatFactory
 from tests.fuzz.loop import Loop, Socket
 from tests.fuzz.memory import resident
+from tests.fuzz.uploads import LIMIT, TOTAL
 
 CROWD = 6
 """From more users than this on a room is told in summaries, so that both ways are taken."""
@@ -80,9 +88,30 @@ class MemoryHouse:
         self._timers: Any = txaio
         self._loop_before = self._timers.config.loop
         self._timers.config.loop = loop
-        self._chat = Chat(self._log(), loop.seconds, lambda: 1e9 + loop.seconds(), crowd=CROWD)
+        self._chat = Chat(
+            self._log(),
+            loop.seconds,
+            self._wall,
+            crowd=CROWD,
+            types={"text": None, "markdown": render},
+        )
+        self._place = TemporaryDirectory(prefix="fuzz-")
+        self._folder = self._chat.files = Folder(
+            Path(self._place.name),
+            limit=LIMIT,
+            total=TOTAL,
+            has_file=lambda id: self._chat.log.has_file(id),
+            epoch="e",
+            run=partial(deferLater, cast(Any, loop), 0),
+            clock=loop.seconds,
+            wall=self._wall,
+        )
         self._factory = ChatFactory(self._chat, loop)
-        doors = {"ws": Door(self._factory, [], 0, 0), "health": Health(self._chat)}
+        doors: dict[str, Resource] = {
+            "ws": Door(self._factory, [], 0, 0),
+            "health": Health(self._chat),
+            "files": FilesDoor(self._folder, self._chat.known, self._chat.spend, []),
+        }
         self._site = Site(root(PAGE, doors), loop)
         self._site.doStart()
         self._ticking = LoopingCall(self._chat.tick)
@@ -102,6 +131,8 @@ class MemoryHouse:
     ) -> None:
         self._ticking.stop()
         self._site.doStop()
+        self._folder.close()
+        self._place.cleanup()
         self._timers.config.loop = self._loop_before
         gc.collect()
         globalLogPublisher.removeObserver(self._watch)
@@ -135,6 +166,9 @@ class MemoryHouse:
         log = self._log()
         log.listener = self._chat.log.listener
         self._chat.log = log
+        # What the old log referred to is as if it had just come.
+        for place in self._folder._all():
+            self._folder.uploaded(place.name)
 
     def left(self) -> dict[str, int]:
         """Let the time of grace pass; return what is there of visitors who have gone, by kind."""
@@ -148,6 +182,9 @@ class MemoryHouse:
             "names": len(chat._names),
             "absent": len(chat._absent),
             "rooms": len(chat.rooms),
+            "attached files": len(chat._attached),
+            "uploads": len(self._folder._uploads),
+            "bytes of files": self._swept(),
             "connections": len(list(factory.connections)),
             "counted connections": factory.countConnections,
             "counted addresses": sum(factory.addresses.values()),
@@ -156,6 +193,19 @@ class MemoryHouse:
             "timers": timers,
         }
         return {kind: count for kind, count in counts.items() if count}
+
+    def _swept(self) -> int:
+        """Sweep; return how many bytes are counted beyond those of files that messages refer to."""
+        self.settle(UNSAID)
+        self._folder.sweep()
+        self.settle()
+        said = [place for place in self._folder._all() if self._chat.log.has_file(place.name)]
+        return self._folder.used - sum(
+            part.stat().st_size for place in said for part in place.iterdir()
+        )
+
+    def _wall(self) -> float:
+        return 1e9 + self._loop.seconds()
 
     def _log(self) -> MemoryLog:
         return MemoryLog(lambda call: self._loop.callLater(0, call))
@@ -175,6 +225,7 @@ class Footprint:
         for thing in gc.get_objects():
             if isinstance(thing, _lru_cache_wrapper) and thing.cache_info().maxsize is not None:
                 thing.cache_clear()
+        terms._folded.clear()
         for thing in gc.get_objects():
             kind = type(thing)
             module = str(kind.__module__)

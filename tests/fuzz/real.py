@@ -11,9 +11,10 @@ from urllib.request import urlopen
 
 from tests.daemon import Daemon, until
 from tests.fuzz.memory import resident
+from tests.fuzz.uploads import LIMIT, TOTAL
 
-OPTIONS = ("--talk-rate", "50")
-"""What a daemon is started with, so that much is said."""
+OPTIONS = ("--talk-rate", "50", "--max-file", str(LIMIT), "--max-files", str(TOTAL))
+"""What a daemon is started with, so that much is said, and files fill the space for them."""
 GROWTH = 8 * 2**20
 """A daemon may have so many bytes more after the second half of a run than after the first."""
 

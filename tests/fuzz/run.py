@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from random import Random
 from time import monotonic
 
-from tests.fuzz.answers import Wrong
 from tests.fuzz.house import Footprint, MemoryHouse
+from tests.fuzz.past import Wrong
 from tests.fuzz.real import RealHouse
+from tests.fuzz.uploads import Uploader
 from tests.fuzz.visitors import PATIENCE, Seen, Stranger, Talker, Visitor
 
 AT_ONCE = 12
@@ -38,13 +39,21 @@ class Result:
     def __str__(self) -> str:
         statuses = ", ".join(f"{n} × {status}" for status, n in sorted(self.seen.statuses.items()))
         codes = ", ".join(f"{n} × {code}" for code, n in sorted(self.seen.codes.items()))
+        events = ", ".join(f"{n} × {name}" for name, n in sorted(self.seen.events.items()))
         verdict = f"FAILED, {len(self.faults)} faults" if self.faults else "no faults"
         done = (
             f"{self.messages} messages and {self.streams} streams on {self.seen.connections}"
-            f" connections, {self.seen.events} events checked, in {self.seconds:.0f} s: {verdict}"
+            f" connections, {self.seen.events.total()} events checked, in {self.seconds:.0f} s: {verdict}"
         )
         return "\n".join(
-            [*self.faults, f"answers: {statuses}", f"closed with: {codes}", self.memory, done]
+            [
+                *self.faults,
+                f"answers: {statuses}",
+                f"closed with: {codes}",
+                f"came: {events}",
+                self.memory,
+                done,
+            ]
         )
 
 
@@ -127,7 +136,8 @@ def _round(
             visitor = Talker(house, rng, result.seen)
             visitors.append(visitor)
         elif len(active) < AT_ONCE and rest:
-            visitor = Stranger(house, rng, result.seen)
+            kind = Uploader if rng.random() < 0.2 else Stranger
+            visitor = kind(house, rng, result.seen)
             visitors.append(visitor)
             result.streams += 1
         elif active:

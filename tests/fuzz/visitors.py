@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from contextlib import suppress
 from random import Random
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tests.fuzz import frames, words
-from tests.fuzz.answers import Answers, Wrong
+from tests.fuzz.answers import Answers
+from tests.fuzz.past import Wrong
 
 PATIENCE = 90.0
 """After so many seconds of silence the server has let go of a connection."""
@@ -19,6 +22,10 @@ KEPT = 200_000
 """How many of the bytes that were sent are kept, to tell of them if something is wrong."""
 CODES = (1000, 1001, 3000, 4999, 1003, 1011)
 BAD_CODES = (0, 999, 1004, 1005, 1006, 1012, 1015, 2000, 5000, 65_535)
+
+
+_AFTER = re.compile(rb'"after"[ \n]*:[ \n]*([-+.0-9eE]+)')
+T = TypeVar("T")
 
 
 class Wire(Protocol):
@@ -57,9 +64,47 @@ class Seen:
     def __init__(self) -> None:
         self.tokens: list[tuple[str, str, int]] = []
         """Of users who were here: their token, the epoch, and an id that they have seen."""
+        self.users: list[int] = []
+        self.files: list[tuple[str, int]] = []
+        """The ids and sizes of files that were uploaded."""
         self.codes: Counter[int] = Counter()
         self.statuses: Counter[int] = Counter()
-        self.connections = self.events = 0
+        self.events: Counter[str] = Counter()
+        """How many came of each event, and of each code of an error."""
+        self.connections = 0
+
+    def note(self, kept: list[T], new: T, rng: Random) -> None:
+        """Let *new* be among what is *kept*, which is not much."""
+        kept.append(new)
+        if len(kept) > 30:
+            del kept[rng.randrange(30)]
+
+
+class Memory:
+    """What somebody knows (`words.Known`) who got these *answers*, and has *seen* others."""
+
+    def __init__(self, answers: Answers, seen: Seen) -> None:
+        self._answers = answers
+        self._seen = seen
+
+    def message(self, rng: Random) -> tuple[str, int]:
+        rooms, me = self._answers.rooms, self._answers.me
+        if not rooms or me is None or rng.random() < 0.1:
+            return words.GUESS.message(rng)
+        room = rng.choice(list(rooms))
+        newest = list(rooms[room].messages.values())[-20:]
+        own = [message for message in newest if message.sender.id == me.id]
+        if own and rng.random() < 0.5:
+            newest = own
+        return room, rng.choice(newest).id if newest else rooms[room].last
+
+    def user(self, rng: Random) -> int:
+        users = self._seen.users
+        return rng.choice(users) if users and rng.random() < 0.8 else words.GUESS.user(rng)
+
+    def file(self, rng: Random) -> str:
+        files = self._seen.files
+        return rng.choice(files)[0] if files and rng.random() < 0.9 else words.GUESS.file(rng)
 
 
 class Visitor:
@@ -137,6 +182,9 @@ class Talker(Visitor):
             query["token"], query["epoch"], last = rng.choice(seen.tokens)
             query["after"] = str(rng.choice((last, last, 0, max(0, last - 60), last + 1)))
         super().__init__(house, rng, seen, rng.choice((20_000, 2**24, 2**24)), query)
+        self._claims = {int(query["after"])} if "after" in query else set()
+        self.answers.claims = self._claims
+        self._known = Memory(self.answers, seen)
         self._messages = rng.choice((1, 3, 20, 50, 100, 400))
         self._deflate: frames.Deflate | None = None
         self._codes = {1008}
@@ -204,10 +252,10 @@ class Talker(Visitor):
         super().over()
         answers = self.answers
         if answers.me is not None:
-            last = max((id for id in answers.last.values() if id is not None), default=0)
-            self.seen.tokens.append((answers.me.token, answers.epoch, last))
-            if len(self.seen.tokens) > 30:
-                del self.seen.tokens[self.rng.randrange(30)]
+            last = max(answers.last.values(), default=0)
+            token = answers.me.token, answers.epoch, last
+            self.seen.note(self.seen.tokens, token, self.rng)
+            self.seen.note(self.seen.users, answers.me.id, self.rng)
         if answers.code is None and not (self._left or self._stalled or self.silent):
             raise Wrong("the connection was dropped without a close frame")
 
@@ -220,7 +268,10 @@ class Talker(Visitor):
         if kind < 0.005:
             self._codes.add(1003)
             return frames.message(rng, rng.randbytes(rng.randrange(200)), 2, self._deflate)
-        payload = words.payload(rng)
+        payload = words.payload(rng, self._known)
+        for after in _AFTER.findall(payload):
+            with suppress(ValueError, OverflowError):
+                self._claims.add(int(float(after)))
         if len(payload) > LARGE:
             self._codes.add(1009)
         try:
@@ -251,6 +302,7 @@ class Stranger(Visitor):
         else:
             self.answers = Answers(None)
             self.put(frames.odd_handshake(rng) if rng.random() < 0.75 else frames.noise(rng))
+        self.answers.claims = range(2**53 + 1)
         self._steps = rng.randint(1, 2)
 
     def step(self) -> int:

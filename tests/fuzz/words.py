@@ -4,11 +4,86 @@ from __future__ import annotations
 
 import json
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 ROOMS = ("lobby", "a", "B-2", "\xdf", "日本", "x.y", "Stra\xdfe", "e\u0301", "LOBBY")
-EVENTS = ("talk", "rename", "join", "exit", "history", "typing", "ping")
-MEMBERS = ("message", "type", "room", "nonce", "name", "after", "epoch", "before", "limit", "from")
+ODD_ROOMS = ("@1-2", "@2-3", "@2-1", "@1-1", "@0-1", "@1-9007199254740992", "@", "@１-２", "..")
+WEIGHTS = {
+    "talk": 40,
+    "edit": 9,
+    "delete": 4,
+    "react": 9,
+    "topic": 3,
+    "rename": 6,
+    "join": 10,
+    "direct": 4,
+    "exit": 6,
+    "history": 7,
+    "edits": 3,
+    "read": 5,
+    "mine": 3,
+    "rooms": 3,
+    "search": 4,
+    "typing": 8,
+    "ping": 8,
+}
+EVENTS = tuple(WEIGHTS)
+MEMBERS = (
+    *("message", "type", "room", "nonce", "name", "after", "epoch", "before", "limit", "from"),
+    *("of", "emoji", "on", "topic", "id", "around", "query", "match", "reply", "file"),
+)
+EMOJI = (
+    *(
+        "👍",
+        "❤️",
+        "🎉",
+        "👨‍👩‍👧‍👦",
+        "1️⃣",
+        "🇩🇪",
+        "🏴\U000e0067\U000e0062\U000e007f",
+        "ℹ",
+        "+1",
+        "\u200d",
+    ),
+    *("", " ", "x", "日", "\u3164", "!" * 16, "!" * 17, "\ufe0f", "\U0001fbff", "\0"),
+)
+MARKS = (
+    *(
+        "**",
+        "*",
+        "_",
+        "~~",
+        "`",
+        "```\n",
+        "```python\n",
+        "[",
+        "](",
+        ")",
+        "![",
+        "<",
+        ">",
+        "> ",
+        "- ",
+    ),
+    *("1. ", "# ", "|", "|a|b|\n|-|:-:|\n", "\n", "\n\n", "    ", "\\", "&#x6a;", "&lt;", "---\n"),
+    *(
+        "http://x.y/?a=b&c",
+        "javascript:alert(1)",
+        "[x](javascript:alert(1))",
+        "<script>",
+        "HTTPS://[::1",
+    ),
+    *(
+        "[x](data:text/html,y 'z')",
+        "<img src=x onerror=y>",
+        "<!-- ",
+        "mailto:a@b",
+        "@guest-1",
+        "x",
+        " ",
+    ),
+)
+"""What Markdown may be made of."""
 NUMBERS = (
     *(0, 1, -1, 2, 50, 200, 201, 2**31, 2**53, 2**53 + 1, 2**63, 2**64, -(2**63), 10**40),
     *(0.0, -0.0, 0.5, 1e-320, 1e308, float("nan"), float("inf"), float("-inf")),
@@ -24,6 +99,8 @@ PIECES = (
         b'"data":{},',
         b'"event":null,',
         b'"room":["lobby"],',
+        b'"of":1,',
+        b'"reply":1,',
         b'"__proto__":{},',
     ),
     *(b"<img src=x onerror=alert(1)>", b"${jndi:ldap://x}", b"{0.__class__}", b"%s%n", b"'; --"),
@@ -48,13 +125,22 @@ def character(rng: Random) -> str:
 def text(rng: Random) -> str:
     """Return a text, mostly short, at times too long for a message."""
     kind = rng.random()
-    if kind < 0.45:
+    if kind < 0.3:
         return "".join(rng.choices(LETTERS + " ", k=rng.randint(1, 40)))
+    if kind < 0.45:
+        return marked(rng)
     if kind < 0.9:
         return "".join(character(rng) for _ in range(int(rng.expovariate(0.1))))
     if kind < 0.97:
         return character(rng) * rng.choice((1, 31, 32, 33, 64, 65, 129, 500))
     return character(rng) * rng.choice((3999, 4000, 4001, 9000))
+
+
+def marked(rng: Random) -> str:
+    """Return what may mean something in Markdown."""
+    if rng.random() < 0.03:
+        return (rng.choice(MARKS) * rng.choice((10, 100, 4000)))[: rng.choice((100, 3999))]
+    return "".join(rng.choices(MARKS, k=rng.randint(1, 30)))
 
 
 def anything(rng: Random, depth: int = 0) -> Any:
@@ -80,38 +166,107 @@ def anything(rng: Random, depth: int = 0) -> Any:
             }
 
 
-def command(rng: Random) -> dict[str, Any]:
-    """Return something that a client may say."""
-    event = rng.choices(EVENTS, (40, 8, 12, 8, 6, 12, 10))[0]
+class Known(Protocol):
+    """What somebody knows who talks."""
+
+    def message(self, rng: Random) -> tuple[str, int]:
+        """Return a room and the id of a message, perhaps of their own, that is there perhaps."""
+
+    def user(self, rng: Random) -> int:
+        """Return the id of somebody."""
+
+    def file(self, rng: Random) -> str:
+        """Return the id of a file."""
+
+
+class Nothing:
+    """Somebody who guesses."""
+
+    def message(self, rng: Random) -> tuple[str, int]:
+        return rng.choice(ROOMS), rng.choice((1, 1, 2, 3, 5, 8, 13, 50, 0, 2**53))
+
+    def user(self, rng: Random) -> int:
+        return rng.choice((0, 1, 2, 3, 5, 8, 2**53))
+
+    def file(self, rng: Random) -> str:
+        return rng.choice(("", "0" * 64, "../" * 10, "A" * 64))
+
+
+GUESS = Nothing()
+
+
+def command(rng: Random, known: Known = GUESS) -> dict[str, Any]:
+    """Return something that a client may say who has *known* something."""
+    event = rng.choices(EVENTS, tuple(WEIGHTS.values()))[0]
     data: dict[str, Any] = {}
+    room, id = known.message(rng)
     match event:
         case "talk":
             data["message"] = text(rng)
+            if rng.random() < 0.1:
+                data["room"], data["reply"] = room, id
+            if rng.random() < 0.1:
+                data["file"] = {"id": known.file(rng), "name": text(rng)}
+                data["message"] = rng.choice(("", data["message"]))
+        case "edit":
+            data |= {"room": room, "of": id, "message": text(rng)}
+        case "delete":
+            data |= {"room": room, "of": id}
+        case "react":
+            data |= {"room": room, "of": id, "emoji": rng.choice(EMOJI)}
             if rng.random() < 0.3:
-                data["nonce"] = rng.choice("123456789") if rng.random() < 0.5 else text(rng)[:70]
-            if rng.random() < 0.2:
-                data["type"] = "text"
+                data["emoji"] = chr(rng.choice((0x1F600, 0x1F400)) + rng.randrange(64))
+            if rng.random() < 0.3:
+                data["on"] = rng.random() < 0.3
+        case "topic":
+            data["topic"] = text(rng)
         case "rename":
             data["name"] = text(rng)
         case "join":
-            data["room"] = rng.choice(ROOMS) if rng.random() < 0.9 else text(rng)
+            data["room"] = rng.choice(ROOMS + ODD_ROOMS) if rng.random() < 0.9 else text(rng)
             if rng.random() < 0.3:
-                data["after"] = rng.choice((0, 1, 5, 50, 1000, 2**53))
+                data["after"] = rng.choice((0, 1, 5, 50, 1000, 2**53, id, id))
+        case "direct":
+            data["id"] = known.user(rng)
         case "history":
-            if rng.random() < 0.5:
-                data["before"] = rng.choice((0, 1, 2, 50, 300, 2**53))
+            if rng.random() < 0.7:
+                place = rng.choice(("before", "after", "around"))
+                data[place] = rng.choice((0, 1, 2, 50, 300, 2**53, id, id))
             if rng.random() < 0.5:
                 data["limit"] = rng.choice((1, 2, 50, 200, 10**9))
+        case "edits":
+            data |= {"room": room, "of": id}
+        case "read":
+            data |= {"room": room, "id": id}
+        case "rooms":
+            if rng.random() < 0.5:
+                data["match"] = rng.choice(("", "a", "B", "\xdf", "@", text(rng)))
+            if rng.random() < 0.5:
+                data["after"] = rng.choice(ROOMS)
+            if rng.random() < 0.5:
+                data["limit"] = rng.choice((1, 2, 100, 101, 10**9))
+        case "search":
+            data["query"] = rng.choice((rng.choice(LETTERS), "", text(rng), '"', "x y"))
+            if rng.random() < 0.4:
+                data["room"] = rng.choice(ROOMS + ODD_ROOMS)
+            if rng.random() < 0.2:
+                data["before"] = id
         case "ping":
             data["data"] = anything(rng)
-    if event == "exit" or (event in ("talk", "history", "typing") and rng.random() < 0.4):
-        data["room"] = rng.choice(ROOMS)
+    if event in ("talk", "edit") and rng.random() < 0.3:
+        data["type"] = rng.choice(("text", "markdown", "markdown"))
+    nonces = ("talk", "edit", "delete", "react", "topic", "history", "search")
+    if event in nonces and rng.random() < 0.3:
+        data["nonce"] = rng.choice("123456789") if rng.random() < 0.5 else text(rng)[:70]
+    optional = ("talk", "topic", "history", "typing")
+    if event == "exit" or (event in optional and rng.random() < 0.7):
+        data["room"] = data.get("room") or (room if rng.random() < 0.6 else rng.choice(ROOMS))
     return {"event": event, "data": data}
 
 
-def distorted(rng: Random) -> dict[str, Any]:
+def distorted(rng: Random, known: Known = GUESS) -> dict[str, Any]:
     """Return a command in which some members are missing, too many, or of any other type."""
-    said = command(rng)
+    said = command(rng, known)
     for _ in range(rng.randint(1, 3)):
         part = (
             said if rng.random() < 0.3 or not isinstance(said.get("data"), dict) else said["data"]
@@ -163,15 +318,15 @@ def mutated(rng: Random, data: bytes, most: int = 4) -> bytes:
     return bytes(changed)
 
 
-def payload(rng: Random) -> bytes:
-    """Return what one text message holds."""
+def payload(rng: Random, known: Known = GUESS) -> bytes:
+    """Return what one text message holds of somebody who has *known* something."""
     kind = rng.random()
     if kind < 0.45:
-        said = spelled(rng, command(rng))
+        said = spelled(rng, command(rng, known))
     elif kind < 0.65:
-        said = spelled(rng, distorted(rng))
+        said = spelled(rng, distorted(rng, known))
     elif kind < 0.9:
-        said = mutated(rng, spelled(rng, command(rng)))
+        said = mutated(rng, spelled(rng, command(rng, known)))
     elif kind < 0.93:
         said = spelled(rng, anything(rng))
     elif kind < 0.96:
