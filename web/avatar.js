@@ -11,6 +11,7 @@ export function hue(id) {
 /** Draw the picture of a user: the first letter of the name, in the user's colour. */
 export function paint(node, { id, name }) {
   const [first] = letters.segment(name);
-  node.textContent = (first?.segment ?? "?").toUpperCase();
+  // It is no text of the page: the name stands beside it.
+  node.dataset.letter = (first?.segment ?? "?").toUpperCase();
   node.dataset.hue = hue(id);
 }

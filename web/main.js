@@ -2,94 +2,141 @@
 
 import { Composer } from "./composer.js";
 import { Connection } from "./connection.js";
-import { element, write } from "./dom.js";
-import { LinkLine } from "./link.js";
 import { MessageLog } from "./log.js";
 import { Memory } from "./memory.js";
-import { Naming } from "./naming.js";
-import { Notice } from "./notice.js";
-import { People } from "./people.js";
+import { Parcels } from "./parcels.js";
+import { hashOf, routeOf } from "./route.js";
+import { Shell } from "./shell.js";
 import * as known from "./state.js";
-import { Unsaid } from "./unsaid.js";
+import { Tab } from "./tab.js";
+import { Unsent } from "./unsent.js";
 import * as words from "./words.js";
 
-const PAGE = 100; // messages of history at once
 const TYPING_PAUSE = 3_000; // ms between two `typing`
-const LOBBY = "lobby";
-const ROOM = /^(?!\.+$)[\p{L}\p{M}\p{Nd}_.-]{1,64}$/u; // the server refuses to connect to others
-const PATIENCE = 10_000; // ms without an answer to a message after which the connection is doubted
+const PATIENCE = 10_000; // ms without an answer to an entry after which the connection is doubted
 
-const memory = new Memory(() => localStorage, new URL(".", location.href).pathname);
-let state = enter();
+const path = new URL(".", location.href).pathname;
+const memory = new Memory(() => localStorage, path);
+const unsent = new Unsent(memory, new Tab(memory, path));
+const parcels = new Parcels(path);
+const route = routeOf(location);
+
+let state = known.fresh(route.room || known.LOBBY, memory.user);
+let uploads = null; // a promise of what sends files
 let token = null; // shows who we are
-let lastTyping = 0;
+let typedAt = 0;
 let timer = null;
 let drawing = false;
 
 const connection = new Connection({ address, receive, changed });
-const link = new LinkLine(() => connection.open());
-const log = new MessageLog(readAhead);
-const composer = new Composer({ say, typing });
-const naming = new Naming({ wish, done: () => composer.focus() });
-const notice = new Notice(() => update(known.dismiss(state)));
-const unsaid = new Unsaid({
-  edit(entry) {
-    composer.write(entry.message);
-    update(known.discard(state, entry.nonce));
-  },
-  discard(entry) {
-    composer.focus();
-    update(known.discard(state, entry.nonce));
-  },
-});
-const views = [unsaid, log, new People(), composer, naming, notice];
 
-/** The state with which the room that the page's address names is entered. */
-function enter(before) {
-  const { hash, search } = location;
-  const linked = new URLSearchParams(`room=${hash.replace(/^#\/?/, "")}`).get("room");
-  const room = linked || new URLSearchParams(search).get("room") || LOBBY;
-  if (ROOM.test(room)) return known.fresh(room, before);
-  return { ...known.fresh(LOBBY, before), notice: { code: "bad_room" } };
-}
+/** What becomes of a file on its way. */
+const ways = {
+  token: () => token,
+  progressed: (id, part) => update(known.progressed(state, id, part)),
+  uploaded: (id, file) => update(known.uploaded(state, id, file)),
+  refused: (id, code) => update(known.unwanted(state, id, code)),
+};
+
+/** What the views can have done. */
+const actions = {
+  open: go,
+  direct: (id) => state.user !== null && id !== state.user && go(known.directName(state.user, id)),
+  leave: (room) => update(known.leave(state, room)),
+  link: (room, id) => hashOf(room, id),
+  jump: (id) => update(known.jump(state, id)),
+  older: () => update(known.page(state, "older")),
+  newer: () => update(known.page(state, "newer")),
+  toEnd() {
+    update(known.page(state, "end"));
+    log.toEnd();
+  },
+  atEnd: (atEnd) => update(known.look(state, { atEnd })),
+  say,
+  edit: (id, text, type) => update(known.edit(state, id, text, type, nonce(), Date.now())),
+  remove: (id) => update(known.remove(state, id, nonce(), Date.now())),
+  react: (id, emoji, on) => update(known.react(state, id, emoji, on, nonce(), Date.now())),
+  topic: (text) => update(known.topic(state, text, nonce(), Date.now())),
+  draft: (changes) => update(known.draft(state, changes)),
+  startEdit: (id) => update(known.startEdit(state, id)),
+  stopEdit: () => update(known.stopEdit(state)),
+  retry: (id) => update(known.retry(state, id, nonce())),
+  discard: (id) => update(known.discard(state, id)),
+  reopen(id) {
+    update(known.reopen(state, id));
+    composer.focus();
+  },
+  typing,
+  versions: (id) => update(known.versions(state, id)),
+  rename,
+  list: (match) => update(known.list(state, match)),
+  listMore: () => update(known.listMore(state)),
+  search: (query, room) => update(known.search(state, query, room)),
+  searchMore: () => update(known.searchMore(state)),
+  searchClose: () => update(known.searchClose(state)),
+  dismiss: () => update(known.dismiss(state)),
+  reconnect: () => connection.open(),
+  focus: () => composer.focus(),
+};
+
+await words.begin();
+const log = new MessageLog(actions);
+const composer = new Composer(actions);
+const shell = new Shell(actions);
 
 function address() {
+  state = known.dialling(state);
   const url = new URL("ws", location.href);
   url.protocol = url.protocol.replace("http", "ws");
-  const { searchParams: query } = url;
-  query.set("room", state.room);
-  if (memory.name) query.set("name", memory.name);
-  if (memory.token) query.set("token", memory.token);
-  if (state.epoch !== null) {
-    query.set("after", known.newest(state));
-    query.set("epoch", state.epoch);
-  }
+  url.hash = "";
+  const { name, token: before } = memory;
+  const query = { ...(name && { name }), ...(before && { token: before }) };
+  url.search = new URLSearchParams({ ...query, ...known.entrance(state) });
   return url.href;
 }
 
-function changed(status) {
-  link.render(status);
-  if (status.state !== "open") update(known.cut(state));
+function changed(link) {
+  update(known.linked(state, link));
 }
 
 function receive(event) {
-  const { renaming } = state;
+  const before = state;
   update(known.apply(state, event, Date.now()));
-  if (event.event === "init") greet(event.data.self);
-  if (renaming && !state.renaming) memory.name = state.self.name;
+  if (event.event === "init" && !before.online) greet(event.data.self);
+  if (before.renaming && !state.renaming && state.self) memory.name = state.self.name;
+  if (event.event !== "talk") return;
+  const kind = known.alert(before, state, event.data);
+  if (kind) shell.arrived(kind, event.data);
 }
 
 function greet(self) {
   token = self.token;
   if (memory.token !== token) memory.token = token;
+  if (memory.user !== self.id) memory.user = self.id;
   const { renaming } = state;
   if (renaming && !renaming.problem) connection.send("rename", { name: renaming.name });
-  if (!memory.name) naming.invite();
+  if (!memory.name) shell.invite();
+}
+
+/** Go to a room, or to the message `at` there. The way back is the browser's. */
+function go(room, at = null) {
+  const hash = hashOf(room, at);
+  if (hash !== location.hash)
+    location.hash = hash; // `hashchange` follows
+  else update(known.show(state, room, at));
+}
+
+function follow() {
+  const { room, at } = routeOf(location);
+  if (room !== null) return update(known.show(state, room || known.LOBBY, at));
+  update({ ...state, notice: { code: "bad_room" } });
+  rewrite();
 }
 
 function say(message) {
-  update(known.say(state, nonce(), message));
-  if (!state.renaming) naming.close();
+  const id = nonce();
+  if (message.file) parcels.put(id, message.file);
+  update(known.say(state, message, id, Date.now()));
   log.toEnd();
 }
 
@@ -99,38 +146,78 @@ function nonce() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function wish(name) {
+function rename(name) {
   update(known.wish(state, name));
   if (name !== null) connection.send("rename", { name });
 }
 
 function typing() {
   const now = Date.now();
-  if (now - lastTyping < TYPING_PAUSE) return;
-  lastTyping = now;
-  connection.send("typing", { room: state.room });
+  if (now - typedAt < TYPING_PAUSE) return;
+  typedAt = now;
+  connection.send("typing", { room: state.current });
 }
 
-/** Go on from another state: send what is due, draw soon, and look again at the next moment. */
+/** Go on from another state: do what is due, draw soon, and look again at the next moment. */
 function update(next) {
+  if (next === state) return;
+  const before = state;
   const now = Date.now();
-  state = known.lapse(next, now);
-  deliver(known.due(state, now));
-  clearTimeout(timer);
-  const moment = known.nextMoment(state, now);
-  if (moment !== null) timer = setTimeout(() => update(state), moment - now);
+  const { state: after, commands } = known.step(next, now);
+  state = after;
+  for (const { event, data } of commands) connection.send(event, data);
+  if (state.inFlight !== null && state.inFlight !== before.inFlight) doubt(state.inFlight);
+  if (state.outbox !== before.outbox) release(before.outbox, state.outbox);
+  if (state.current !== before.current) rewrite();
+  unsent.keep(state);
+  if (state.outbox !== before.outbox || state.online !== before.online) upload();
+  wake(now);
   if (!drawing) soon(draw);
   drawing = true;
 }
 
-function deliver(entry) {
-  if (entry === null) return;
-  const { room, message, nonce } = entry;
-  connection.send("talk", { room, message, nonce });
-  state = known.sent(state, nonce);
+function wake(now) {
+  clearTimeout(timer);
+  const moment = known.nextMoment(state, now);
+  if (moment !== null) timer = setTimeout(() => update({ ...state }), moment - now);
+}
+
+/** An entry that is not answered for long shows that the connection may be dead. */
+function doubt(id) {
   setTimeout(() => {
-    if (state.inFlight === nonce) connection.probe();
+    if (state.inFlight === id) connection.probe();
   }, PATIENCE);
+}
+
+/** Have files sent; what does that is loaded with the first one. */
+async function upload() {
+  if (!uploads && !state.outbox.some((entry) => entry.upload)) return;
+  uploads ??= import("./uploads.js").then(
+    ({ Uploads }) => new Uploads(ways),
+    (lost) => {
+      console.info("Files have to wait:", lost.message);
+      return null;
+    },
+  );
+  const loaded = await uploads;
+  if (loaded) loaded.look(state);
+  else uploads = null; // until the next connection
+}
+
+/** The files of entries that are gone are not needed any more. */
+function release(before, after) {
+  const keys = new Set(after.map((entry) => entry.upload?.key));
+  for (const entry of before) {
+    const key = entry.upload?.key;
+    if (key !== undefined && !keys.has(key)) parcels.drop(key);
+  }
+}
+
+/** The address names the room on the page, whoever has changed it. */
+function rewrite() {
+  const { room } = routeOf(location);
+  if (room === state.current || (room === "" && state.current === known.LOBBY)) return;
+  history.replaceState(null, "", hashOf(state.current));
 }
 
 function soon(act) {
@@ -140,35 +227,44 @@ function soon(act) {
 
 function draw() {
   drawing = false;
-  document.title = `${state.room} · chatroom`;
-  write(element("room"), state.room);
-  write(element("typing"), words.typing(state.typing));
-  for (const view of views) view.render(state);
-  readAhead();
+  for (const view of [shell, composer, log]) view.render(state);
 }
 
-function readAhead() {
-  if (!log.nearTop || !known.hasOlder(state, Date.now())) return;
-  state = known.askedOlder(state);
-  const { before } = state.older;
-  connection.send("history", { room: state.room, before, limit: PAGE });
+/** What was not sent in an earlier visit is sent now, with the files that were kept for it. */
+function adopt(entries) {
+  update(known.restored(state, entries));
+  for (const { nonce: id, upload } of entries) {
+    if (upload) parcels.get(upload.key).then((blob) => update(known.found(state, id, blob)));
+  }
 }
 
+function look() {
+  const visible = !document.hidden;
+  update(known.look(state, { visible }));
+  if (visible) connection.wake();
+}
+
+addEventListener("hashchange", follow);
 addEventListener("online", () => connection.wake());
 addEventListener("offline", () => connection.probe());
-addEventListener("pageshow", ({ persisted }) => persisted && connection.wake());
-document.addEventListener("visibilitychange", () => document.hidden || connection.wake());
-addEventListener("beforeunload", (event) => state.outbox.length && event.preventDefault());
+addEventListener("pageshow", ({ persisted }) => persisted && look());
+addEventListener("pagehide", () => {
+  update(known.look(state, { visible: false })); // tells what was read
+  unsent.flush();
+});
+addEventListener("beforeunload", (event) => {
+  if (!memory.lasting && state.outbox.length) event.preventDefault();
+});
+document.addEventListener("visibilitychange", look);
 memory.onToken((other) => {
   // Another tab was new at the same time: both decide for the token that sorts first.
   if (!state.online || other === token) return;
   memory.token = other < token ? other : token;
   if (other < token) connection.open();
 });
-addEventListener("hashchange", () => {
-  state = enter(state);
-  connection.open();
-});
 
+update({ ...state, drafts: unsent.drafts(state.user), visible: !document.hidden });
+follow();
+unsent.begin(adopt);
 connection.open();
 if (matchMedia("(hover: hover)").matches) composer.focus(); // elsewhere it would open a keyboard

@@ -1,33 +1,34 @@
+import { paint } from "./avatar.js";
 import { element, write } from "./dom.js";
-import * as words from "./words.js";
+import { problem, t } from "./words.js";
 
-/** The user's own name at the top, and the form that changes it. */
+/** The user's own name, and the form that changes it. */
 export class Naming {
   #form = element("naming");
   #input = element("name");
   #problem = element("name-problem");
-  #save = element("name-save");
   #self = element("self");
   #invited = false;
   #wished = null;
-  #parts;
+  #unsaid = 0;
+  #actions;
 
-  /** `wish(name)` asks for a name, `wish(null)` gives it up; `done()` follows when the form closes. */
-  constructor(parts) {
-    this.#parts = parts;
+  /** `rename(name)` asks for a name, null gives it up; `focus()` follows when the form closes. */
+  constructor({ rename, focus }, rooms) {
+    this.#actions = { rename, focus };
     this.#self.addEventListener("click", () => {
-      if (this.#form.hidden) this.#open();
-      else this.close();
+      if (this.#form.hidden) rooms.leave(() => this.open());
+      else this.#close();
     });
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       const name = this.#input.value.trim();
-      if (name) parts.wish(name);
+      if (name) rename(name);
     });
     this.#form.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.close();
+      if (event.key === "Escape") this.#close();
     });
-    element("name-cancel").addEventListener("click", () => this.close());
+    element("name-cancel").addEventListener("click", () => this.#close());
   }
 
   /** Ask once for a name, and leave the focus where it is. */
@@ -36,7 +37,8 @@ export class Naming {
     this.#invited = true;
   }
 
-  #open() {
+  /** Let the user change the name. */
+  open() {
     this.#show(element("self-name").textContent);
     this.#input.focus();
     this.#input.select();
@@ -48,24 +50,33 @@ export class Naming {
     this.#input.value = name;
   }
 
-  close() {
+  #close() {
     if (this.#form.hidden) return;
     const focused = this.#form.contains(document.activeElement);
     this.#form.hidden = true;
     this.#self.ariaExpanded = false;
-    this.#parts.wish(null);
-    if (focused) this.#parts.done();
+    this.#actions.rename(null);
+    if (focused) this.#actions.focus();
   }
 
-  render({ self, renaming, limits, online }) {
+  render({ self, renaming, limits, online, outbox }) {
     this.#self.hidden = !self;
+    if (self) paint(element("self-avatar"), self);
     write(element("self-name"), self?.name ?? "");
-    const { problem } = renaming ?? {};
-    write(this.#problem, words.renaming(renaming, online, limits));
-    this.#input.ariaInvalid = Boolean(problem);
-    this.#save.disabled = Boolean(renaming && !problem);
+    this.#self.ariaLabel = t("naming.change", { name: self?.name ?? "" });
+    write(this.#problem, told(renaming, online, limits));
+    this.#input.ariaInvalid = Boolean(renaming?.problem);
     const had = this.#wished !== null && renaming === null;
     this.#wished = renaming;
-    if (had) this.close();
+    // Who says something without a name does not want to choose one now.
+    const said = outbox.length > this.#unsaid && !renaming;
+    this.#unsaid = outbox.length;
+    if (had || said) this.#close();
   }
+}
+
+/** How it stands with a wish for another name. */
+function told(wish, online, limits) {
+  if (wish?.problem) return problem(wish.problem, limits);
+  return wish && !online ? t("naming.later") : "";
 }

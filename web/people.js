@@ -1,59 +1,54 @@
 import { paint } from "./avatar.js";
-import { copy, element } from "./dom.js";
-import * as words from "./words.js";
+import { element, h, write } from "./dom.js";
+import { room } from "./state.js";
+import { compare, number, t } from "./words.js";
 
 const SHOWN = 200;
-const { compare } = new Intl.Collator(undefined, { numeric: true });
 
-/** Who is here: how many, and a list with oneself first. */
+/** Who is here: how many, and a list with oneself first; the others can be written to. */
 export class People {
-  #panel = element("people");
-  #toggle = element("people-toggle");
   #list = element("users");
-  #more = element("users-more");
   #users = null;
   #count = null;
+  #write;
 
-  constructor() {
-    this.#toggle.addEventListener("click", () => this.#open(!this.#isOpen));
-    document.addEventListener("click", ({ target }) => {
-      const inside = this.#panel.contains(target) || this.#toggle.contains(target);
-      if (!inside && this.#isOpen) this.#open(false);
-    });
-    document.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && this.#isOpen) this.#open(false);
-    });
+  /** `write(id)` goes to where one writes to that user alone. */
+  constructor(write) {
+    this.#write = write;
   }
 
-  render({ users, count, self }) {
+  render(state) {
+    const { users, count } = room(state);
     if (users === this.#users && count === this.#count) return;
     this.#users = users;
     this.#count = count;
-    const me = (user) => user.id === self?.id;
+    const me = (user) => user.id === state.self?.id;
     const sorted = [...users].sort((a, b) => me(b) - me(a) || compare(a.name, b.name));
-    const rows = sorted.slice(0, SHOWN).map((user) => draw(user, me(user)));
-    this.#list.replaceChildren(...rows);
-    this.#more.hidden = count <= rows.length;
-    this.#more.textContent = words.others(count - rows.length);
-    element("people-title").textContent = words.peopleHere(count);
-    element("people-count").textContent = count;
-    this.#toggle.ariaLabel = words.peopleHere(count);
+    const focused = document.activeElement?.dataset.user;
+    this.#list.replaceChildren(...sorted.slice(0, SHOWN).map((user) => this.#row(user, me(user))));
+    if (focused) {
+      const still = this.#list.querySelector(`[data-user="${focused}"]`);
+      (still ?? this.#list.querySelector("button") ?? element("people-toggle")).focus();
+    }
+    const shown = Math.min(sorted.length, SHOWN);
+    element("users-more").hidden = count <= shown;
+    write(element("users-more"), t("people.more", { count: count - shown }));
+    write(element("people-title"), t("people.here", { count }));
+    write(element("people-count"), number(count));
+    element("people-toggle").ariaLabel = t("people.here", { count });
   }
 
-  get #isOpen() {
-    return this.#toggle.ariaExpanded === "true";
+  #row(user, me) {
+    const face = h("span", { class: "avatar", "aria-hidden": "true" });
+    paint(face, user);
+    const name = h("bdi", { class: "name" }, user.name);
+    if (me) {
+      const you = h("span", { class: "you" }, t("you"));
+      return h("li", { class: "user" }, h("div", { class: "row" }, face, name, you));
+    }
+    const label = t("people.write", { name: user.name });
+    const row = { class: "row", type: "button", ariaLabel: label, data: { user: user.id } };
+    row.onclick = () => this.#write(user.id);
+    return h("li", { class: "user" }, h("button", row, face, name));
   }
-
-  #open(open) {
-    this.#toggle.ariaExpanded = open;
-    this.#panel.classList.toggle("open", open);
-  }
-}
-
-function draw(user, me) {
-  const row = copy("user");
-  paint(row.querySelector(".avatar"), user);
-  row.querySelector(".name").textContent = user.name;
-  row.querySelector(".you").hidden = !me;
-  return row;
 }

@@ -1,116 +1,144 @@
-/** Everything that the page says in its own words. Names of users are set apart from them. */
+/**
+ * Everything that the page says in its own words comes from here, in the language that the user
+ * reads: the texts are in locales/, one file a language, and only the chosen one is loaded.
+ *
+ * Names of users are set apart from the sentences that they stand in.
+ */
 
-const names = new Intl.ListFormat("en");
-const seconds = new Intl.NumberFormat("en", { style: "unit", unit: "second", unitDisplay: "long" });
-const NAMED = 5;
+import { preferences } from "./preferences.js";
 
-// Isolates (Unicode, UAX #9): a name written from right to left leaves the sentence alone.
-const apart = (name) => `\u2068${name}\u2069`;
+/** The languages there are, each by its own name. */
+export const LANGUAGES = { en: "English", "zh-CN": "简体中文" };
 
-function listed(users) {
+const NAMED = 5; // so many names at most in one sentence
+const NOUNS = { text: "data-t", "aria-label": "data-t-label", placeholder: "data-t-placeholder" };
+
+/** The language that the page speaks. */
+export let language = "en";
+let locale = language; // the same, or one of its regions as the browser asks for it
+let texts = {};
+let plurals;
+
+/** The first of `wanted` (BCP 47, as in `navigator.languages`) that there are texts in. */
+export function chosen(wanted) {
+  for (const tag of wanted) {
+    const found = spoken(tag);
+    if (found) return found;
+  }
+  return "en";
+}
+
+function spoken(tag) {
+  const { language: name, script } = new Intl.Locale(tag).maximize();
+  if (name === "zh") return script === "Hans" ? "zh-CN" : undefined;
+  return Object.hasOwn(LANGUAGES, name) ? name : undefined;
+}
+
+/** Speak the language `wanted`, or without one what the user or else the browser has chosen. */
+export async function load(wanted) {
+  const { languages = [] } = globalThis.navigator ?? {};
+  const { language: preferred } = wanted ? {} : preferences();
+  const known = Object.hasOwn(LANGUAGES, preferred) ? preferred : chosen(languages);
+  language = wanted ?? known;
+  locale = languages.find((tag) => spoken(tag) === language) ?? language;
+  ({ default: texts } = await import(`./locales/${language}.js`));
+  plurals = new Intl.PluralRules(language);
+  formats.clear();
+}
+
+/** Have the page speak: this comes before anything else is drawn. */
+export async function begin() {
+  await load();
+  document.documentElement.lang = language;
+  translate();
+}
+
+/** Say in the page what its `data-t` attributes name. */
+function translate() {
+  for (const [what, mark] of Object.entries(NOUNS)) {
+    for (const node of document.querySelectorAll(`[${mark}]`)) {
+      const text = t(node.getAttribute(mark));
+      if (what === "text") node.textContent = text;
+      else node.setAttribute(what, text);
+    }
+  }
+}
+
+/**
+ * The text of this key. Its `{places}` are filled with `values`, numbers as the language writes
+ * them; where it has plural forms, `values.count` chooses.
+ */
+export function t(key, values = {}) {
+  if (!Object.hasOwn(texts, key)) console.error(`There is no text for ${key}.`);
+  const entry = texts[key] ?? key;
+  const text = entry.other ? (entry[plurals.select(values.count)] ?? entry.other) : entry;
+  return text.replace(/\{(\w+)\}/g, (_, place) => {
+    const value = values[place];
+    return typeof value === "number" ? number(value) : value;
+  });
+}
+
+// Formats are made when they are first used: each takes the browser a while.
+const formats = new Map();
+
+function format(kind, options) {
+  const key = kind + JSON.stringify(options);
+  if (!formats.has(key)) formats.set(key, new Intl[kind](locale, options));
+  return formats.get(key);
+}
+
+export const number = (value) => format("NumberFormat", {}).format(value);
+export const list = (items) => format("ListFormat", {}).format(items);
+export const compare = (a, b) => format("Collator", { numeric: true }).compare(a, b);
+
+/** A time of day. */
+export const clock = (date) =>
+  format("DateTimeFormat", { hour: "numeric", minute: "2-digit" }).format(date);
+/** A day, in full. */
+export const day = (date) => format("DateTimeFormat", { dateStyle: "full" }).format(date);
+/** A day and a time, in full. */
+export const moment = (date) =>
+  format("DateTimeFormat", { dateStyle: "full", timeStyle: "medium" }).format(date);
+
+/** A day and a time, as short as it can be at `now`. */
+export function when(date, now = new Date()) {
+  if (date.toDateString() === now.toDateString()) return clock(date);
+  const year = date.getFullYear() === now.getFullYear() ? {} : { year: "numeric" };
+  const options = { month: "short", day: "numeric", hour: "numeric", minute: "2-digit", ...year };
+  return format("DateTimeFormat", options).format(date);
+}
+
+/** Some seconds, at least one. */
+export const duration = (seconds) =>
+  format("NumberFormat", { style: "unit", unit: "second", unitDisplay: "long" }).format(
+    Math.max(1, Math.ceil(seconds)),
+  );
+
+const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte"];
+
+/** A size of so many bytes. */
+export function size(bytes) {
+  const step = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log10(bytes) / 3));
+  const unitDisplay = step === 0 ? "long" : "short";
+  const options = { style: "unit", unit: UNITS[step], unitDisplay, maximumSignificantDigits: 3 };
+  return format("NumberFormat", options).format(bytes / 1000 ** step);
+}
+
+/** A name within a sentence, whichever way it is written (isolates: Unicode, UAX #9). */
+export const apart = (name) => `\u2068${name}\u2069`;
+
+/** Some users by name, and how many more they are. */
+export function named(users) {
   const shown = users.length > NAMED ? users.slice(0, NAMED - 1) : users;
   const rest = users.length - shown.length;
-  const others = rest ? [`${rest} others`] : [];
-  return names.format([...shown.map((user) => apart(user.name)), ...others]);
-}
-
-const duration = (wait) => seconds.format(Math.max(1, Math.ceil(wait)));
-
-/** What a note tells: who came, went, was renamed. */
-export function changes(list) {
-  const of = (kind) => list.filter((change) => change.kind === kind);
-  const sentences = of("rename").map(({ was, name }) => `${apart(was)} is now ${apart(name)}`);
-  if (of("join").length) sentences.unshift(`${listed(of("join"))} joined`);
-  if (of("exit").length) sentences.push(`${listed(of("exit"))} left`);
-  return sentences.join(" · ");
-}
-
-/** Who is typing; empty when nobody is. */
-export function typing(users) {
-  if (users.length === 0) return "";
-  if (users.length > 3) return "Several people are typing…";
-  return `${listed(users)} ${users.length === 1 ? "is" : "are"} typing…`;
-}
-
-export const others = (count) => `and ${count} more`;
-
-export const peopleHere = (count) => (count === 1 ? "1 person here" : `${count} people here`);
-
-export const newMessages = (count) => {
-  if (count === 0) return "Newest messages";
-  return count === 1 ? "1 new message" : `${count} new messages`;
-};
-
-export const said = (message) => `${message.from.name}: ${message.message}`;
-
-/** What stands above the first message at hand. */
-export function top({ more, older, online, epoch }) {
-  if (older.before !== null) return "Loading older messages…";
-  if (more) return online ? "" : "Older messages come when you are connected again.";
-  return epoch === null ? "" : "This is where the room begins.";
-}
-
-/** The line about the connection: {text, detail}; the text is empty when all is well. */
-export function connection({ state, retryAt, closed, doubted }, offline, now) {
-  if (state === "open") {
-    return { text: doubted && offline ? "Your device says that it is offline." : "", detail: "" };
-  }
-  if (state === "waiting") {
-    const next = duration((retryAt - now) / 1000);
-    return { text: lost(closed, offline), detail: `Next try in ${next}.` };
-  }
-  return closed
-    ? { text: lost(closed, offline), detail: "Connecting…" }
-    : { text: "Connecting…", detail: "" };
-}
-
-function lost({ code, reason }, offline) {
-  if (offline) return "Disconnected: your device is offline.";
-  if (code === 1008) return `The server closed the connection: ${reason || "against its rules"}.`;
-  if (code === 1012) return "Disconnected: the server is restarting.";
-  if (code === 1013) return "Disconnected: the server is very busy.";
-  return "Disconnected.";
+  const names = shown.map((user) => apart(user.name));
+  return list(rest ? [...names, t("others", { count: rest })] : names);
 }
 
 /** An `error` in plain words; `limits` are the server's. */
 export function problem({ code, message, retry_after: wait }, limits) {
-  const again = wait ? ` Try again in ${duration(wait)}.` : "";
-  const known = {
-    name_taken: "Somebody else has this name.",
-    bad_name: `A name has 1 to ${limits.name} characters, none of them invisible.`,
-    bad_room: "There can be no room of this name.",
-    not_in_room: "You are not in this room any more. Reload the page to enter it.",
-    too_long: `This is longer than ${limits.message} characters.`,
-    empty: "There is nothing in it.",
-    rate_limited: `That was too quick.${again}`,
-    unavailable: `The server can keep nothing at the moment.${again}`,
-    nonce_reused: "Something else was already said under its number. Please send it again.",
-    bad_message: "The server did not understand that.",
-  };
-  return Object.hasOwn(known, code) ? known[code] : message || "Something went wrong.";
+  const key = `problem.${code}`;
+  if (!Object.hasOwn(texts, key)) return message || t("problem");
+  const again = wait ? t("again", { wait: duration(wait) }) : "";
+  return t(key, { ...limits, file: size(limits.file ?? 0) }) + again;
 }
-
-/** What became of a message that is not said yet. */
-export function unsaid(entry, online, limits) {
-  if (entry.failed) return `Not sent. ${problem({ code: entry.problem }, limits)}`;
-  if (!online) return "Sent when you are connected again";
-  if (entry.problem === "rate_limited") return "Sending in a moment: that was too quick";
-  if (entry.problem === "unavailable") {
-    return "Trying again: the server can keep nothing at the moment";
-  }
-  return "Sending…";
-}
-
-/** How it stands with a wish for another name. */
-export function renaming(wish, online, limits) {
-  if (wish?.problem) return problem(wish.problem, limits);
-  return wish && !online ? "Done as soon as you are connected again." : "";
-}
-
-/** An `error` that belongs to no message and no wish; a name is asked for by connecting, too. */
-export function notice(error, self, limits) {
-  const text = problem(error, limits);
-  return error.code.includes("name") ? `${text} You are ${apart(self.name)} for now.` : text;
-}
-
-export const length = (count, limit) => `${count} / ${limit}`;

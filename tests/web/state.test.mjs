@@ -2,252 +2,269 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import * as known from "../../web/state.js";
+import { ADA, BO, CY, Desk, ids, init, message, messages } from "./desk.mjs";
 
-const ADA = { id: 1, name: "Ada" };
-const BO = { id: 2, name: "Bo" };
-
-function message(id, from = BO, more = {}) {
-  const time = "2026-01-02T03:04:05.000Z";
-  return { id, room: "lobby", message: `text ${id}`, type: "text", from, time, ...more };
-}
-
-const messages = (first, last) =>
-  Array.from({ length: last - first + 1 }, (_, index) => message(first + index));
-
-function init(more = {}) {
-  const data = { room: "lobby", self: { ...ADA, token: "t" }, users: [ADA], count: 1 };
-  Object.assign(data, { messages: [], resumed: false, more: false, epoch: "e", limits: {} }, more);
-  return { event: "init", data };
-}
-
-const at = (event, data) => ({ event, data: { room: "lobby", ...data } });
-const play = (state, ...events) =>
-  events.reduce((before, event) => known.apply(before, event, 0), state);
-const entered = (more) => play(known.fresh("lobby"), init(more));
-const ids = (state) => state.messages.map(({ id }) => id);
-
-function frozen(value) {
-  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
-    Object.values(Object.freeze(value)).forEach(frozen);
-  }
-  return value;
-}
-
-test("every event leaves the state before it as it was", () => {
-  let state = frozen(known.say(entered({ messages: messages(5, 9), more: true }), "n", "hi"));
-  state = frozen(known.askedOlder(known.sent(state, "n")));
-  for (const event of [
-    at("talk", message(10)),
-    at("history", { messages: messages(1, 4), more: false }),
-    at("join", BO),
-    at("typing", BO),
-    at("rename", { id: 2, name: "Bob", was: "Bo" }),
-    at("exit", { id: 2, name: "Bob" }),
-    at("presence", { count: 4, joined: [BO], left: [] }),
-    at("error", { code: "too_long", message: "", nonce: "n" }),
-    init({ resumed: true, messages: messages(11, 12) }),
-    init(),
+test("every event leaves the state before it as it was, and changes something", () => {
+  const desk = Desk.in({ messages: messages(5, 9), more: true });
+  desk.write("say", { text: "hi" });
+  desk.do("page", "older");
+  const [{ nonce }] = desk.took("history");
+  for (const [event, data] of [
+    ["talk", message(10)],
+    ["history", { room: "lobby", messages: messages(1, 4), more: false, newer: true, nonce }],
+    ["join", { room: "lobby", ...BO }],
+    ["typing", { room: "lobby", ...BO }],
+    ["rename", { room: "lobby", id: 2, name: "Bob", was: "Bo" }],
+    ["exit", { room: "lobby", id: 2, name: "Bob" }],
+    ["presence", { room: "lobby", count: 4, joined: [BO], left: [] }],
+    ["edit", { id: 11, room: "lobby", of: 5, message: "x", type: "text", from: BO, time: "t" }],
+    ["react", { id: 12, room: "lobby", of: 5, emoji: "x", on: true, from: BO, time: "t" }],
+    ["delete", { id: 13, room: "lobby", of: 5, from: BO, time: "t" }],
+    ["topic", { id: 14, room: "lobby", topic: "Tea", from: BO, time: "t" }],
+    ["error", { code: "too_long", message: "", nonce: "n1" }],
+    ["direct", { room: "@1-2", with: BO }],
+    ["init", init({ resumed: true, messages: messages(15, 16) })],
+    ["init", init({ room: "@1-2", direct: BO })],
+    ["init", init()],
   ]) {
-    const next = frozen(known.apply(state, event, 5));
-    assert.notEqual(next, state, event.event);
-    state = next;
+    const { state } = desk;
+    desk.hear(event, data); // which freezes all there is
+    assert.notEqual(desk.state, state, event);
   }
 });
 
-test("what is unknown, or of another room, changes nothing", () => {
-  const state = entered({ users: [ADA, BO], count: 2 });
-  for (const event of ["join", "exit", "rename", "typing", "presence", "history", "init"]) {
-    const data = { ...init().data, ...BO, room: "elsewhere", count: 9, messages: [] };
-    assert.equal(known.apply(state, { event, data }, 0), state, event);
+test("what is unknown, or of a room that is not ours, changes nothing", () => {
+  const desk = Desk.in({ users: [ADA, BO], count: 2 });
+  const { state } = desk;
+  const data = { ...BO, room: "elsewhere", count: 9, messages: [], of: 1, with: BO };
+  for (const event of ["join", "exit", "typing", "presence", "history", "edit", "topic"]) {
+    assert.equal(desk.hear(event, data).state, state, event);
   }
-  assert.equal(known.apply(state, at("talk", { ...message(1), room: "elsewhere" }), 0), state);
+  assert.equal(desk.hear("talk", message(1, BO, { room: "elsewhere" })).state, state);
   for (const event of ["dance", "constructor", "__proto__", "pong"]) {
-    assert.equal(known.apply(state, at(event, {}), 0), state, event);
+    assert.equal(desk.hear(event, data).state, state, event);
   }
-  assert.deepEqual(ids(play(state, at("talk", message(1, BO, { later: true })))), [1]);
+  assert.deepEqual(desk.hear("talk", message(1, BO, { later: true })).ids, [1]);
 });
 
 test("a message that comes twice is shown once", () => {
-  const state = entered({ messages: messages(1, 3) });
-  const next = play(state, at("talk", message(3)), at("talk", message(4)), at("talk", message(4)));
-  assert.deepEqual(ids(next), [1, 2, 3, 4]);
+  const desk = Desk.in({ messages: messages(1, 3) });
+  for (const id of [3, 4, 4]) desk.hear("talk", message(id));
+  assert.deepEqual(desk.ids, [1, 2, 3, 4]);
 });
 
-test("resumed: the messages come after what there was, at any time", () => {
-  let state = entered({ messages: messages(4, 6), more: true });
-  state = play(state, init({ resumed: true, messages: messages(7, 8), users: [ADA, BO], count: 2 }));
-  state = play(known.cut(state), init({ resumed: true, messages: messages(8, 9) }));
-  assert.deepEqual(ids(state), [4, 5, 6, 7, 8, 9]);
-  assert.equal(state.more, true, "the older ones are still there");
-  assert.deepEqual(state.users, [ADA], "who is here is replaced");
+test("resumed: what was missed comes after what there was, at any time", () => {
+  const desk = Desk.in({ messages: messages(4, 6), more: true });
+  desk.hear("init", init({ resumed: true, messages: messages(7, 8), users: [ADA, BO], count: 2 }));
+  desk.cut();
+  assert.deepEqual(desk.dial(), { room: "lobby", after: 8, epoch: "e" });
+  desk.hear("init", init({ resumed: true, messages: messages(8, 9) }));
+  assert.deepEqual(desk.ids, [4, 5, 6, 7, 8, 9]);
+  assert.equal(desk.room.more, true, "the older ones are still there");
+  assert.deepEqual(desk.room.users, [ADA], "who is here is replaced");
 });
 
-test("not resumed: the page starts afresh, and the views can tell", () => {
-  const before = play(entered({ messages: messages(4, 6) }), at("join", BO));
-  const after = play(known.cut(before), init({ messages: messages(90, 99), more: true }));
-  assert.deepEqual(ids(after), ids({ messages: messages(90, 99) }));
-  assert.equal(after.more, true);
-  assert.deepEqual(after.notes, []);
-  assert.notEqual(after.era, before.era);
+test("resumed: changes that were missed are applied once, wherever they are contained already", () => {
+  const desk = Desk.in({ messages: messages(1, 2), topic: "Tea" });
+  desk.cut().dial();
+  const edit = { room: "lobby", type: "text", from: BO, time: "later" };
+  const changes = [
+    { event: "edit", data: { ...edit, id: 4, of: 1, message: "changed" } },
+    { event: "react", data: { id: 5, room: "lobby", of: 3, emoji: "👍", on: true, from: BO } },
+    { event: "topic", data: { id: 6, room: "lobby", topic: "Coffee" } },
+  ];
+  const reactions = [{ emoji: "👍", users: [BO] }];
+  const missed = [message(3, BO, { reactions, changed: 5 })];
+  const data = { resumed: true, messages: missed, changes, last: 6, topic: "Coffee" };
+  desk.hear("init", init(data));
+  const [first, , third] = desk.room.messages;
+  assert.deepEqual([first.message, first.edited, first.changed], ["changed", "later", 4]);
+  assert.deepEqual(third.reactions, reactions);
+  assert.deepEqual([desk.room.last, desk.room.topic], [6, "Coffee"]);
+  const { state } = desk;
+  for (const { event, data: again } of changes) desk.hear(event, again);
+  assert.equal(desk.state, state);
+  assert.deepEqual(desk.cut().dial(), { room: "lobby", after: 6, epoch: "e" });
+});
+
+test("not resumed: the room starts afresh, and the views can tell", () => {
+  const desk = Desk.in({ messages: messages(4, 6) });
+  const { era } = desk.hear("join", { room: "lobby", ...BO }).room;
+  desk.cut().dial();
+  desk.hear("init", init({ messages: messages(90, 99), more: true, topic: "Tea" }));
+  assert.deepEqual(desk.ids, ids(messages(90, 99)));
+  assert.deepEqual([desk.room.more, desk.room.notes, desk.room.topic], [true, [], "Tea"]);
+  assert.notEqual(desk.room.era, era);
 });
 
 test("a page that has nothing starts afresh whatever the server says", () => {
-  const state = entered({ resumed: true, messages: messages(5, 6), more: true });
-  assert.deepEqual([ids(state), state.more], [[5, 6], true]);
+  const desk = Desk.in({ resumed: true, messages: messages(5, 6), more: true });
+  assert.deepEqual([desk.ids, desk.room.more], [[5, 6], true]);
 });
 
-test("the server may know the room by another name", () => {
-  const early = known.say(known.fresh("LOBBY"), "n", "hi");
-  const state = play(early, init({ room: "lobby" }), at("talk", message(1)));
-  assert.deepEqual([state.room, ids(state)], ["lobby", [1]]);
-  assert.equal(known.due(state, 0).nonce, "n");
+test("under another epoch nothing is kept, in no room, and no change is made by old ids", () => {
+  const desk = Desk.in({ messages: messages(1, 2) });
+  desk.do("show", "tea").hear("init", init({ room: "tea", messages: [message(1)] }));
+  desk.cut();
+  desk.write("say", { text: "hi", reply: 1 });
+  desk.write("react", 1, "👍", true);
+  desk.dial();
+  desk.hear("init", init({ room: "tea", epoch: "other", messages: [message(1)] }));
+  assert.deepEqual(desk.state.rooms.lobby.messages, []);
+  assert.deepEqual(desk.took("join").at(-1), { room: "lobby" });
+  assert.deepEqual(
+    desk.state.outbox.map(({ event, data }) => [event, data.reply]),
+    [["talk", undefined]],
+  );
 });
 
-test("history goes before what there is, once for each question", () => {
-  let state = entered({ messages: messages(8, 9), more: true });
-  assert.equal(known.hasOlder(state, 0), true);
-  assert.equal(play(state, at("history", { messages: messages(1, 7), more: false })), state);
-  state = known.askedOlder(state);
-  assert.equal(known.hasOlder(state, 0), false, "one question at a time");
-  state = play(state, at("history", { messages: messages(5, 8), more: true }));
-  assert.deepEqual(ids(state), [5, 6, 7, 8, 9]);
-  state = play(known.askedOlder(state), at("history", { messages: messages(1, 4), more: false }));
-  assert.deepEqual(ids(state), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
-  assert.equal(known.hasOlder(state, 0), false);
+test("the server may write a room's name in another way", () => {
+  const desk = new Desk("LOBBY");
+  desk.write("say", { text: "hi" });
+  desk.do("draft", { text: "more" });
+  desk.dial();
+  desk.hear("init", init());
+  assert.deepEqual(desk.took("talk")[0].room, "lobby");
+  desk.hear("talk", message(1));
+  assert.deepEqual(
+    [desk.state.current, desk.ids, Object.keys(desk.state.rooms)],
+    ["lobby", [1], ["lobby"]],
+  );
+  assert.equal(known.draftOf(desk.state).text, "more");
+  desk.do("show", "Lobby");
+  assert.deepEqual([desk.state.current, desk.took("join")], ["lobby", []]);
+  desk.do("show", "ＴＥＡ"); // whatever else it takes for the same
+  desk.hear("init", init({ room: "tea" }));
+  assert.deepEqual([desk.state.current, Object.keys(desk.state.rooms)], ["tea", ["lobby", "tea"]]);
 });
 
-test("an answer to a question about a log that was replaced is not used", () => {
-  const asked = known.askedOlder(entered({ messages: messages(50, 51), more: true }));
-  const replaced = play(asked, init({ messages: messages(90, 91), more: true }));
-  const answered = play(replaced, at("history", { messages: messages(40, 49), more: true }));
-  assert.deepEqual(ids(answered), [90, 91]);
-  assert.equal(known.hasOlder(answered, 0), true, "and the right question can be asked");
-});
-
-test("history that is refused is asked for again when the time has come", () => {
-  const asked = known.askedOlder(entered({ messages: messages(50, 51), more: true }));
-  const error = { code: "rate_limited", message: "", event: "history", retry_after: 2 };
-  const state = known.apply(asked, { event: "error", data: error }, 1000);
-  assert.equal(known.hasOlder(state, 2999), false);
-  assert.equal(known.nextMoment(state, 1000), 3000);
-  assert.equal(known.hasOlder(state, 3000), true);
+test("a room may have any name", () => {
+  const desk = Desk.in();
+  for (const name of ["constructor", "__proto__", "toString"]) {
+    desk.do("show", name).hear("init", init({ room: name }));
+    desk.hear("talk", message(1, BO, { room: name }));
+    desk.do("draft", { text: name });
+    assert.deepEqual([desk.state.current, desk.ids], [name, [1]]);
+    assert.equal(known.draftOf(desk.state).text, name);
+  }
+  assert.equal(Object.keys(desk.state.rooms).length, 4);
 });
 
 test("who is here follows join, exit, rename and presence", () => {
-  const state = play(
-    entered(),
-    at("join", BO),
-    at("join", BO),
-    at("join", { id: 3, name: "Cy" }),
-    at("rename", { id: 2, name: "Bob", was: "Bo" }),
-    at("exit", { id: 3, name: "Cy" }),
-  );
-  assert.deepEqual([state.users, state.count], [[ADA, { id: 2, name: "Bob" }], 2]);
+  const desk = Desk.in();
+  for (const user of [BO, BO, CY]) desk.hear("join", { room: "lobby", ...user });
+  desk.hear("rename", { room: "lobby", id: 2, name: "Bob", was: "Bo" });
+  desk.hear("exit", { room: "lobby", ...CY });
+  assert.deepEqual([desk.room.users, desk.room.count], [[ADA, { id: 2, name: "Bob" }], 2]);
   const joined = [{ id: 7, name: "Di" }];
-  const big = play(state, at("presence", { count: 812, joined, left: [{ id: 2, name: "Bob" }] }));
-  assert.deepEqual([big.users, big.count], [[ADA, ...joined], 812]);
+  desk.hear("presence", { room: "lobby", count: 812, joined, left: [{ id: 2, name: "Bob" }] });
+  assert.deepEqual([desk.room.users, desk.room.count], [[ADA, ...joined], 812]);
 });
 
 test("a note tells once what is different from one message to the next", () => {
-  const told = (state) => state.notes.map(({ after, changes }) => [after, ...changes]);
-  let state = play(entered({ messages: messages(1, 2) }), at("join", BO));
-  assert.deepEqual(told(state), [[2, { kind: "join", ...BO }]]);
-  state = play(state, at("rename", { id: 2, name: "Bob", was: "Bo" }));
-  assert.deepEqual(told(state), [[2, { kind: "join", id: 2, name: "Bob" }]]);
-  state = play(state, at("exit", { id: 2, name: "Bob" }));
-  assert.deepEqual(told(state), [], "came and went");
-  state = play(state, at("rename", { id: 1, name: "Ada", was: "Ada" }));
-  assert.deepEqual(told(state), [], "a new name that is the old one");
-  state = play(state, at("rename", { id: 1, name: "A", was: "Ada" }));
-  state = play(state, at("rename", { id: 1, name: "Ann", was: "A" }));
-  assert.deepEqual(told(state), [[2, { kind: "rename", id: 1, name: "Ann", was: "Ada" }]]);
-  state = play(state, at("talk", message(3)), at("join", BO), at("talk", message(4)));
-  state = play(state, at("exit", BO));
-  assert.deepEqual(told(state).slice(1), [
+  const desk = Desk.in({ messages: messages(1, 2) });
+  const hear = (event, data) => desk.hear(event, { room: "lobby", ...data });
+  const told = () => desk.room.notes.map(({ after, changes }) => [after, ...changes]);
+  hear("join", BO);
+  assert.deepEqual(told(), [[2, { kind: "join", ...BO }]]);
+  hear("rename", { id: 2, name: "Bob", was: "Bo" });
+  assert.deepEqual(told(), [[2, { kind: "join", id: 2, name: "Bob" }]]);
+  hear("exit", { id: 2, name: "Bob" });
+  assert.deepEqual(told(), [], "came and went");
+  hear("rename", { id: 1, name: "Ada", was: "Ada" });
+  assert.deepEqual(told(), [], "a new name that is the old one");
+  hear("rename", { id: 1, name: "A", was: "Ada" });
+  hear("rename", { id: 1, name: "Ann", was: "A" });
+  assert.deepEqual(told(), [[2, { kind: "rename", id: 1, name: "Ann", was: "Ada" }]]);
+  hear("talk", message(3));
+  hear("join", BO);
+  hear("talk", message(4));
+  hear("exit", BO);
+  assert.deepEqual(told().slice(1), [
     [3, { kind: "join", ...BO }],
     [4, { kind: "exit", ...BO }],
   ]);
 });
 
 test("typing lapses, and ends with the message and with the user", () => {
-  const typing = (state) => state.typing.map(({ name }) => name);
-  const state = known.apply(entered(), at("typing", BO), 1000);
-  assert.deepEqual(typing(state), ["Bo"]);
-  assert.equal(known.nextMoment(state, 1000), 7000);
-  assert.deepEqual(typing(known.lapse(state, 6999)), ["Bo"]);
-  assert.deepEqual(typing(known.lapse(state, 7000)), []);
-  assert.deepEqual(typing(play(state, at("talk", message(1)))), []);
-  assert.deepEqual(typing(play(state, at("exit", BO))), []);
-  assert.deepEqual(typing(play(state, at("typing", ADA))), ["Bo"], "oneself is not told");
-});
-
-test("messages go out one by one, in order, over any number of connections", () => {
-  let state = known.say(known.say(known.fresh("lobby"), "n1", "one"), "n2", "two");
-  assert.equal(known.due(state, 0), null, "not before the connection stands");
-  state = play(state, init());
-  assert.equal(known.due(state, 0).nonce, "n1");
-  state = known.sent(state, "n1");
-  assert.equal(known.due(state, 0), null);
-  state = play(known.cut(state), init());
-  assert.equal(known.due(state, 0).nonce, "n1", "nobody knows whether it was said: once more");
-  state = known.sent(state, "n1");
-  state = play(state, at("talk", message(1, ADA, { nonce: "n1" })));
-  assert.equal(known.due(state, 0).nonce, "n2");
-  state = play(known.sent(state, "n2"), at("talk", message(2, ADA, { nonce: "n2" })));
-  assert.deepEqual([state.outbox, state.inFlight, ids(state)], [[], null, [1, 2]]);
-});
-
-test("a message that was said before the cut leaves the outbox, in `init` or as an answer", () => {
-  const mine = message(3, ADA, { nonce: "n" });
-  const state = known.cut(known.sent(known.say(entered(), "n", "hi"), "n"));
-  assert.deepEqual(play(state, init({ messages: [mine] })).outbox, []);
-  const afresh = play(state, init({ messages: messages(80, 81), more: true }));
-  const answered = play(known.sent(afresh, "n"), at("talk", mine));
-  assert.deepEqual([answered.outbox, answered.inFlight, ids(answered)], [[], null, [80, 81]]);
-});
-
-test("what is refused for the moment waits at the head; what is refused for good stands aside", () => {
-  const refuse = (state, error) => known.apply(state, { event: "error", data: error }, 1000);
-  let state = known.say(known.say(entered(), "n1", "one"), "n2", "two");
-  state = refuse(known.sent(state, "n1"), { code: "rate_limited", nonce: "n1", retry_after: 2.5 });
-  assert.equal(known.due(state, 3499), null);
-  assert.equal(known.nextMoment(state, 1000), 3500);
-  assert.equal(known.due(state, 3500).nonce, "n1");
-  state = refuse(known.sent(state, "n1"), { code: "unavailable", nonce: "n1" });
-  assert.equal(known.nextMoment(state, 1000), 3000, "a bound that doubles where none is given");
-  state = refuse(known.sent(state, "n1"), { code: "too_long", event: "talk" });
-  assert.equal(state.outbox[0].failed, true);
-  assert.equal(known.due(state, 1000).nonce, "n2");
-  assert.deepEqual(
-    known.discard(state, "n1").outbox.map(({ nonce }) => nonce),
-    ["n2"],
-  );
-});
-
-test("unsent messages of a room wait until the user is back in it", () => {
-  let state = known.fresh("garden", known.say(known.fresh("lobby"), "n", "hi"));
-  state = play(state, init({ room: "garden" }));
-  assert.equal(known.due(state, 0), null);
-  state = play(known.fresh("lobby", known.cut(state)), init());
-  assert.equal(known.due(state, 0).nonce, "n");
+  const desk = Desk.in();
+  const typing = () => desk.room.typing.map(({ name }) => name);
+  const types = (user) => desk.hear("typing", { room: "lobby", ...user });
+  types(BO);
+  assert.deepEqual(typing(), ["Bo"]);
+  desk.later(5_999);
+  assert.deepEqual(typing(), ["Bo"]);
+  desk.later(1);
+  assert.deepEqual(typing(), []);
+  types(BO);
+  desk.hear("talk", message(1));
+  assert.deepEqual(typing(), []);
+  types(BO);
+  types(ADA);
+  assert.deepEqual(typing(), ["Bo"], "oneself is not told");
+  desk.hear("exit", { room: "lobby", ...BO });
+  assert.deepEqual(typing(), []);
 });
 
 test("a wished name is had, refused, or had without us hearing of it", () => {
-  const wished = known.wish(entered(), "Ann");
-  const had = play(wished, at("rename", { id: 1, name: "Ann", was: "Ada" }));
-  assert.deepEqual([had.self, had.renaming], [{ id: 1, name: "Ann" }, null]);
+  const desk = Desk.in().do("wish", "Ann");
   const error = { code: "name_taken", message: "taken", event: "rename" };
-  const refused = play(wished, { event: "error", data: error });
-  assert.deepEqual([refused.renaming, refused.notice], [{ name: "Ann", problem: error }, null]);
-  const self = { id: 1, name: "Ann", token: "t" };
-  assert.equal(play(known.cut(wished), init({ self })).renaming, null);
+  desk.hear("error", error);
+  assert.deepEqual(
+    [desk.state.renaming, desk.state.notice],
+    [{ name: "Ann", problem: error }, null],
+  );
+  desk.do("wish", "Ann").hear("rename", { room: "lobby", id: 1, name: "Ann", was: "Ada" });
+  assert.deepEqual([desk.state.self, desk.state.renaming], [{ id: 1, name: "Ann" }, null]);
+  desk.do("wish", "Anna").cut().dial();
+  desk.hear("init", init({ self: { id: 1, name: "Anna", token: "t" } }));
+  assert.equal(desk.state.renaming, null);
+  desk.hear("rename", { id: 1, name: "A", was: "Anna" });
+  assert.equal(desk.state.self.name, "A", "without a room, too");
 });
 
 test("an error that belongs to nothing here is shown until something works", () => {
-  const error = { code: "bad_room", message: "no" };
-  const state = play(entered(), { event: "error", data: error });
-  assert.equal(state.notice, error);
-  assert.equal(known.dismiss(state).notice, null);
-  assert.equal(known.say(state, "n", "hi").notice, null);
-  assert.equal(play(entered(), { event: "error", data: { ...error, event: "typing" } }).notice, null);
+  const error = { code: "bad_name", message: "no" };
+  const desk = Desk.in().hear("error", error);
+  assert.equal(desk.state.notice.code, "bad_name");
+  assert.equal(desk.do("dismiss").state.notice, null);
+  desk.hear("error", error).write("say", { text: "hi" });
+  assert.equal(desk.state.notice, null);
+  assert.equal(desk.hear("error", { ...error, event: "typing" }).state.notice, null);
+});
+
+test("what is being written belongs to its room", () => {
+  const desk = Desk.in();
+  const untouched = known.draftOf(desk.state);
+  desk.do("draft", { text: "in the lobby", reply: 3 }).do("show", "tea");
+  assert.equal(known.draftOf(desk.state), untouched);
+  desk.do("draft", { text: "in tea" }).do("show", "lobby");
+  assert.equal(known.draftOf(desk.state).text, "in the lobby");
+  desk.write("say", { text: "in the lobby", reply: 3 });
+  assert.equal(known.draftOf(desk.state), untouched, "it was said");
+  assert.equal(known.draftOf(desk.state, "tea").text, "in tea");
+  assert.deepEqual(Object.keys(desk.do("show", "tea").do("draft", { text: "" }).state.drafts), []);
+});
+
+test("editing puts aside what was being written", () => {
+  const own = message(2, ADA);
+  const desk = Desk.in({
+    messages: [message(1), own, message(3), message(4, ADA, { deleted: true })],
+  });
+  desk.do("draft", { text: "half a", reply: 1 });
+  assert.equal(known.lastOwn(desk.state).id, 2);
+  desk.do("startEdit");
+  const { text, editing, reply } = known.draftOf(desk.state);
+  assert.deepEqual([text, editing, reply], ["text 2", 2, null]);
+  const same = desk.state;
+  assert.equal(desk.do("startEdit", 3).state, same, "what others say is theirs");
+  assert.equal(desk.do("startEdit", 4).state, same, "nothing is left of what was deleted");
+  desk.do("stopEdit");
+  assert.deepEqual(
+    [known.draftOf(desk.state).text, known.draftOf(desk.state).reply],
+    ["half a", 1],
+  );
+  desk.do("startEdit", 2);
+  desk.write("edit", 2, "text 2", "text");
+  assert.deepEqual([known.draftOf(desk.state).text, desk.state.outbox], ["half a", []]);
 });

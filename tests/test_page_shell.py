@@ -1,0 +1,488 @@
+"""The frame of the page around the room, in real Chromium with the real daemon behind it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.daemon import Daemon, until
+from tests.visitors import Visitors, begin_history, say, shows
+
+pytest_plugins = ["tests.visiting"]
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon for each test: everybody has the name that they like."""
+    with Daemon(tmp_path, "--talk-rate", "0") as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def room(daemon: Daemon) -> str:
+    """The address of a room."""
+    return f"{daemon.url}#/den"
+
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+FIRST_LOAD = 60_000
+"""Bytes, as they come over the wire."""
+
+
+def row(page: Page, name: str) -> Any:
+    """The row of the room or the person *name* in the user's list."""
+    return page.locator("#lists li", has=page.get_by_text(name, exact=True)).get_by_role("link")
+
+
+def go(page: Page, name: str) -> None:
+    """Go to the room *name* as somebody who knows its name."""
+    page.keyboard.press("Control+k")
+    page.get_by_label("Name of a room").fill(name)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+
+
+def test_several_rooms_and_what_is_unread_in_them(room: str, visitors: Visitors) -> None:
+    ada, bo = visitors.new(room, "Ada"), visitors.new(room, "Bo")
+    go(ada, "den-2")
+    expect(row(ada, "den-2")).to_have_attribute("aria-current", "page")
+    expect(row(ada, "den")).not_to_have_attribute("aria-current", "page")
+    say(bo, "one", "two")
+    expect(row(ada, "den")).to_have_accessible_name(re.compile("2 unread messages$"))
+    expect(row(ada, "den").locator(".count")).to_have_text("2")
+    expect(ada).to_have_title("(2) den-2 · chatroom")
+    expect(ada.locator("link[rel=icon]")).to_have_attribute("href", "favicon.svg")
+    say(bo, "@Ada, where are you?")
+    expect(row(ada, "den")).to_have_accessible_name(re.compile("3 unread messages, 1 mention$"))
+    expect(row(ada, "den").locator(".badge")).to_have_text("1")
+    expect(ada.locator("link[rel=icon]")).to_have_attribute("href", "favicon-unread.svg")
+    row(ada, "den").click()
+    shows(ada, "one", "two", "@Ada, where are you?")
+    expect(row(ada, "den")).to_have_accessible_name("den")
+    expect(ada).to_have_title("den · chatroom")
+    ada.go_back()
+    expect(ada.get_by_role("heading", name="den-2", exact=True)).to_be_visible()
+
+
+def test_one_s_rooms_are_there_again(room: str, visitors: Visitors) -> None:
+    ada, bo = visitors.new(room, "Ada"), visitors.new(room, "Bo")
+    with ada.expect_websocket() as socket:
+        ada.reload()
+    with socket.value.expect_event("framesent", lambda frame: '"event":"read"' in frame):
+        say(bo, "one")
+    go(ada, "den-2")
+    ada.reload()
+    say(bo, "two")
+    expect(row(ada, "den")).to_have_accessible_name("den, 1 unread message")
+    ada.goto("about:blank")
+    say(bo, "three")
+    shows(bo, "one", "two", "three")
+    ada.goto(f"{room}-2")
+    expect(row(ada, "den")).to_have_accessible_name("den, 2 unread messages")
+
+
+def test_rooms_are_found_and_left(room: str, visitors: Visitors) -> None:
+    ada, bo = visitors.new(room, "Ada"), visitors.new(room, "Bo")
+    go(ada, "den-garden")
+    say(ada, "Tomatoes!")
+    bo.get_by_role("button", name="Find or create a room").click()
+    dialog = bo.get_by_role("dialog", name="Find or create a room")
+    bo.get_by_label("Name of a room").fill("no such: room")
+    expect(dialog.get_by_role("status")).to_contain_text("Letters, digits")
+    bo.get_by_label("Name of a room").fill("den-gar")
+    expect(dialog.get_by_role("link")).to_have_count(2)
+    expect(dialog.get_by_role("link").last).to_have_text("Create the room den-gar")
+    expect(dialog.get_by_role("link").first).to_contain_text("1 person here")
+    dialog.get_by_role("link").first.click()
+    expect(dialog).to_have_count(0)
+    shows(bo, "Tomatoes!")
+    expect(ada.get_by_role("heading", name="2 people here")).to_be_visible()
+    bo.get_by_role("button", name="More about this room").click()
+    bo.get_by_role("menuitem", name="Leave this room").click()
+    expect(row(bo, "den-garden")).to_have_count(0)
+    expect(ada.get_by_role("heading", name="1 person here")).to_be_visible()
+    bo.reload()
+    expect(row(bo, "den")).to_be_visible()
+    expect(row(bo, "den-garden")).to_have_count(0)
+
+
+def test_the_topic_is_everybodys(room: str, visitors: Visitors) -> None:
+    ada, bo = visitors.new(room, "Ada"), visitors.new(room, "Bo")
+    ada.get_by_role("button", name="More about this room").click()
+    ada.get_by_role("menuitem", name="Change the topic").click()
+    field = ada.get_by_label("What is this room about?")
+    expect(field).to_be_focused()
+    field.fill("x" * 251)
+    expect(ada.get_by_role("dialog").get_by_role("status")).to_have_text("251 / 250")
+    ada.get_by_role("button", name="Save").click()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    field.fill("The lake,\n  on Saturday <b>")
+    field.press("Enter")
+    for page in (ada, bo):
+        expect(page.locator("#topic")).to_have_text("The lake, on Saturday <b>")
+    bo.get_by_role("button", name="Change the topic: The lake").click()
+    expect(bo.get_by_label("What is this room about?")).to_have_value("The lake, on Saturday <b>")
+    bo.get_by_label("What is this room about?").fill("")
+    bo.get_by_role("button", name="Save").click()
+    for page in (ada, bo):
+        expect(page.locator("#topic")).to_be_hidden()
+
+
+def test_a_click_on_a_person_is_a_conversation_of_two(room: str, visitors: Visitors) -> None:
+    ada, bo = visitors.new(room, "Ada"), visitors.new(room, "Bo")
+    ada.get_by_role("button", name="Bo: write a direct message").click()
+    expect(ada.get_by_role("heading", name="Bo", exact=True)).to_be_visible()
+    say(ada, "Psst")
+    expect(row(bo, "Ada")).to_have_accessible_name(re.compile("1 unread message$"))
+    expect(row(bo, "Ada").locator(".badge")).to_have_text("1")
+    shows(bo)
+    row(bo, "Ada").click()
+    shows(bo, "Psst")
+    expect(bo.get_by_role("heading", name="Ada", exact=True)).to_be_visible()
+    bo.get_by_role("button", name="More about this room").click()
+    expect(bo.get_by_role("menuitem", name="Leave this room")).to_be_hidden()
+    expect(bo.get_by_role("menuitem", name="Change the topic")).to_be_hidden()
+
+
+def test_an_invitation_leads_into_the_room(room: str, visitors: Visitors) -> None:
+    ada = visitors.new(room, "Ada")
+    ada.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    ada.get_by_role("button", name="More about this room").click()
+    ada.get_by_role("menuitem", name="Invite people").click()
+    ada.get_by_role("button", name="Copy link").click()
+    expect(ada.get_by_role("dialog").get_by_role("status")).to_have_text("Copied.")
+    link = ada.evaluate("() => navigator.clipboard.readText()")
+    assert link == room
+    bo = visitors.new(link, "Bo")
+    expect(bo.get_by_role("heading", name="2 people here")).to_be_visible()
+
+
+def test_a_link_to_no_room_is_told_and_forgotten(room: str, visitors: Visitors) -> None:
+    ada = visitors.new(room, "Ada")
+    ada.evaluate("() => { location.hash = '#/no room'; }")
+    notice = ada.get_by_role("alert").get_by_text("There can be no room of this name.")
+    expect(notice).to_be_visible()
+    assert ada.url == room, "nobody copies it from there"
+    go(ada, "den-2")
+    expect(notice).to_be_hidden()
+
+
+def test_what_was_said_is_found_and_gone_to(room: str, visitors: Visitors) -> None:
+    ada = visitors.new(room, "Ada")
+    begin_history(ada, 1)
+    say(ada, "The <b>plums</b> are ripe, and plums do not wait")
+    begin_history(ada, 300)
+    reader = visitors.new(room, "Lin")
+    reader.keyboard.press("Control+Shift+F")
+    field = reader.get_by_role("searchbox", name="Search messages")
+    expect(field).to_be_focused()
+    field.fill("PLUM")
+    hits = reader.locator("#search .hits li")
+    expect(hits).to_have_count(1)
+    expect(hits.locator("mark").first).to_have_text(re.compile("^plum", re.IGNORECASE))
+    expect(hits.locator(".text")).to_have_text("The <b>plums</b> are ripe, and plums do not wait")
+    expect(hits.locator(".name")).to_have_text("Ada")
+    expect(reader.get_by_text("are ripe").nth(1)).to_have_count(0)
+    hits.get_by_role("link").click()
+    found = reader.locator("#messages .text", has_text="are ripe")
+    expect(found).to_be_in_viewport()
+    field.fill("number")
+    expect(hits).to_have_count(20)
+    reader.get_by_role("button", name="Older ones").click()
+    expect(hits).to_have_count(40)
+    field.fill("nowhere said")
+    expect(reader.locator("#search").get_by_role("status")).to_have_text("Nothing found.")
+    reader.get_by_label("Everywhere").check()
+    field.fill("ripe")
+    expect(hits.locator(".place")).to_have_text(" #den")
+    reader.keyboard.press("Escape")
+    expect(field).to_be_hidden()
+    expect(reader.locator("#search-toggle")).to_be_focused()
+    expect(reader.get_by_role("heading", name="2 people here")).to_be_visible()
+
+
+def test_a_phone_has_drawers(room: str, visitors: Visitors) -> None:
+    ada = visitors.new(room, "Ada", **PHONE)
+    rooms, people = ada.locator("#sidebar"), ada.locator("#people")
+    address = ada.url
+    for leave in ("Escape", "back", "beside", "button"):
+        expect(rooms).to_be_hidden()
+        expect(people).to_be_hidden()
+        ada.locator("#rooms-toggle").tap()
+        expect(rooms).to_be_in_viewport()
+        expect(row(ada, "den")).to_be_focused()
+        for _ in range(12):  # the focus stays within
+            ada.keyboard.press("Tab")
+            assert ada.evaluate(
+                "() => document.activeElement === document.body"
+                " || document.querySelector('#sidebar').contains(document.activeElement)"
+            )
+        if leave == "Escape":
+            ada.keyboard.press("Escape")
+        elif leave == "back":
+            ada.go_back()
+        elif leave == "beside":
+            ada.touchscreen.tap(380, 400)
+        else:
+            rooms.get_by_role("button", name="Close").tap()
+        expect(rooms).to_be_hidden()
+        assert ada.url == address
+        expect(ada.locator("main")).not_to_have_attribute("inert", "")
+        if leave != "beside":
+            expect(ada.locator("#rooms-toggle")).to_be_focused()
+    ada.locator("#rooms-toggle").tap()
+    ada.locator("#settings").tap()
+    expect(ada.get_by_role("dialog", name="Settings")).to_be_visible()
+    expect(rooms).to_be_hidden()
+    ada.get_by_role("button", name="Change").tap()
+    expect(ada.get_by_label("What should people call you?")).to_be_focused()
+    ada.keyboard.press("Escape")
+    ada.locator("#rooms-toggle").tap()
+    ada.get_by_role("button", name="Ada: change your name").tap()
+    expect(ada.get_by_label("What should people call you?")).to_be_focused()
+    ada.keyboard.press("Escape")
+    go(ada, "den-2")
+    ada.locator("#rooms-toggle").tap()
+    row(ada, "den").tap()
+    expect(rooms).to_be_hidden()
+    expect(ada.get_by_role("heading", name="den", exact=True)).to_be_visible()
+    ada.go_back()  # not into the drawer
+    expect(ada.get_by_role("heading", name="den-2", exact=True)).to_be_visible()
+    ada.locator("#people-toggle").tap()
+    expect(people).to_be_in_viewport()
+    ada.set_viewport_size({"width": 1200, "height": 700})
+    expect(rooms).to_be_visible()
+    expect(ada.locator("main")).not_to_have_attribute("inert", "")
+    settled = "Promise.allSettled(document.getAnimations().map(({ finished }) => finished))"
+    width = ada.evaluate(f"() => {settled}.then(() => document.documentElement.scrollWidth)")
+    assert width == 1200
+
+
+def test_nothing_reaches_out_of_a_narrow_page(room: str, visitors: Visitors) -> None:
+    ada = visitors.new(room, "A" * 32, viewport={"width": 320, "height": 480})
+    go(ada, "r" * 64)
+    assert ada.evaluate("() => document.documentElement.scrollWidth") == 320
+    for button in ada.locator("header").get_by_role("button").all():
+        box = button.bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 320
+        assert box["width"] >= 24 and box["height"] >= 24
+
+
+def test_the_keys(room: str, visitors: Visitors) -> None:
+    ada = visitors.new(room, "Ada")
+    for other in ("b", "c"):
+        go(ada, f"den-{other}")
+    text = ada.get_by_label("Message", exact=True)
+    text.click()
+    ada.keyboard.press("Alt+ArrowUp")
+    expect(ada.get_by_role("heading", name="den-b", exact=True)).to_be_visible()
+    ada.keyboard.press("Alt+ArrowDown")
+    expect(ada.get_by_role("heading", name="den-c", exact=True)).to_be_visible()
+    text.press_sequentially("1/2?")
+    expect(text).to_have_value("1/2?")
+    text.fill("")
+    shortcuts = ada.get_by_role("dialog", name="Keyboard shortcuts")
+    ada.keyboard.press("Control+/")
+    expect(shortcuts).to_be_visible()
+    ada.keyboard.press("Escape")
+    expect(shortcuts).to_have_count(0)
+    expect(text).to_be_focused()
+    ada.locator("#settings").focus()
+    ada.keyboard.press("?")
+    expect(shortcuts).to_be_visible()
+    ada.keyboard.press("Escape")
+    expect(ada.locator("#settings")).to_be_focused()
+    ada.keyboard.press("Enter")
+    ada.get_by_label("The keys / and ? alone are shortcuts").uncheck()
+    ada.keyboard.press("Escape")
+    ada.keyboard.press("?")
+    ada.keyboard.press("Control+k")
+    expect(ada.get_by_role("dialog")).to_have_count(1)
+    expect(shortcuts).to_have_count(0)
+
+
+def test_the_menu_by_keys(room: str, visitors: Visitors) -> None:
+    ada = visitors.new(room, "Ada")
+    toggle, items = ada.locator("#menu-toggle"), ada.get_by_role("menuitem")
+    toggle.focus()
+    ada.keyboard.press("ArrowUp")
+    expect(items.last).to_be_focused()
+    ada.keyboard.press("ArrowDown")
+    expect(items.first).to_be_focused()
+    ada.keyboard.press("End")
+    ada.keyboard.press("ArrowUp")
+    expect(items.nth(3)).to_be_focused()
+    ada.keyboard.press("Escape")
+    expect(ada.get_by_role("menu")).to_be_hidden()
+    expect(toggle).to_be_focused()
+    ada.keyboard.press("Enter")
+    expect(items.first).to_be_focused()
+    ada.keyboard.press("Tab")
+    expect(ada.get_by_role("menu")).to_be_hidden()
+
+
+def ground(page: Page) -> str:
+    """The colour of the page."""
+    colour: str = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    return colour
+
+
+def test_light_and_dark_by_the_system_and_by_choice(room: str, visitors: Visitors) -> None:
+    ada = visitors.new(room, "Ada", color_scheme="light")
+    light = ground(ada)
+    ada.emulate_media(color_scheme="dark")
+    dark = ground(ada)
+    assert light == "rgb(255, 255, 255)" != dark
+    other = visitors.tab(ada.context, room)
+    assert ground(other) == light
+    ada.locator("#settings").click()
+    ada.get_by_label("Light").check()
+    assert ground(ada) == light
+    ada.get_by_label("Dark").check()
+    expect(other.locator("html")).to_have_attribute("data-theme", "dark")
+    assert ground(other) == ground(ada) == dark
+    other.reload()
+    assert ground(other) == dark
+    shown = "() => [...document.querySelectorAll('meta[name=theme-color]')]"
+    shown += ".filter((meta) => matchMedia(meta.media).matches).map((meta) => meta.content)"
+    assert other.evaluate(shown) == ["#191a21"]
+    ada.get_by_label("As the system").check()
+    expect(other.locator("html")).not_to_have_attribute("data-theme", re.compile(""))
+
+
+def test_chinese_by_the_browser_and_by_choice(room: str, visitors: Visitors) -> None:
+    xiao = visitors.tab(visitors.context(locale="zh-CN"), room)
+    expect(xiao.locator("html")).to_have_attribute("lang", "zh-CN")
+    xiao.get_by_label("大家该怎么称呼你？").fill("晓月")
+    xiao.get_by_role("button", name="就用这个名字").click()
+    expect(xiao.locator("#self-name")).to_have_text("晓月")
+    expect(xiao.get_by_role("heading", name="1 人在线")).to_be_visible()
+    for open_it in ("#settings", "#browse", None):
+        if open_it is None:
+            xiao.keyboard.press("Control+/")
+        else:
+            xiao.locator(open_it).click()
+        expect(xiao.get_by_role("dialog")).to_be_visible()
+        seen = xiao.locator("body").inner_text()
+        english = set(re.findall("[A-Za-z]{3,}", seen.replace("den", "").replace("chatroom", "")))
+        assert english <= {"Ctrl", "Alt", "Shift", "Enter", "Esc", "English", "guest"}, english
+        xiao.keyboard.press("Escape")
+    xiao.locator("#settings").click()
+    xiao.get_by_label("语言").select_option("English")
+    expect(xiao.locator("html")).to_have_attribute("lang", "en")
+    expect(xiao.get_by_role("heading", name="1 person here")).to_be_visible()
+
+
+def test_without_a_connection_a_panel_says_so(room: str, visitors: Visitors) -> None:
+    ada = visitors.new(room, "Ada")
+
+    def lose(route: Route) -> None:
+        route.abort()
+
+    visitors.loss_expected = True
+    ada.route("**/settings.js", lose)
+    ada.locator("#settings").click()
+    expect(ada.locator("#notice-text")).to_have_text(
+        "This could not be loaded. Is there a connection?"
+    )
+    ada.locator("#notice").get_by_role("button", name="Close").click()
+    expect(ada.locator("#notice")).to_be_hidden()
+    visitors.complaints.clear()
+
+
+RECORD = """
+  window.shown = [];
+  const Real = Notification;
+  window.Notification = class extends Real {
+    constructor(title, options) {
+      super(title, options);
+      window.shown.push([title, options.body, options.tag]);
+      window.last = this;
+    }
+  };
+"""
+
+
+@pytest.mark.parametrize("kind", ["direct", "all", "none"])
+def test_notifications_are_what_the_user_wants(kind: str, room: str, visitors: Visitors) -> None:
+    context = visitors.context(permissions=["notifications"])
+    context.add_init_script(RECORD)
+    ada = visitors.tab(context, room)
+    ada.get_by_label("What should people call you?").fill("Ada")
+    ada.get_by_role("button", name="Use this name").click()
+    expect(ada.locator("#self-name")).to_have_text("Ada")
+    bo = visitors.new(room, "Bo")
+    ada.locator("#settings").click()
+    ada.get_by_label("Notify me of").select_option(kind)
+    ada.keyboard.press("Escape")
+    go(ada, "den-2")
+    say(bo, "while she looks")
+    expect(row(ada, "den").locator(".count")).to_have_text("1")
+    assert ada.evaluate("() => shown") == []
+    # Playwright has every page believe that it has the focus, and knows no way to take it away.
+    ada.evaluate("() => { document.hasFocus = () => false; }")
+    say(bo, "plain <b>", "@Ada <i>")
+    expect(row(ada, "den").locator(".badge")).to_have_text("1")
+    expected = {
+        "none": [],
+        "direct": [["Bo in #den", "@Ada <i>", "den"]],
+        "all": [["Bo in #den", text, "den"] for text in ("plain <b>", "@Ada <i>")],
+    }
+    assert told_of(len(expected[kind]), ada) == expected[kind]
+    if kind != "none":
+        ada.evaluate("() => last.dispatchEvent(new Event('click'))")
+        expect(ada.get_by_role("heading", name="den", exact=True)).to_be_visible()
+
+
+def told_of(count: int, *tabs: Page) -> list[list[str]]:
+    """All that *tabs* of a browser have notified of, when none has more to tell than *count*."""
+
+    def shown() -> list[list[str]]:
+        return [each for tab in tabs for each in tab.evaluate("() => shown")]
+
+    until(lambda: len(shown()) >= count, 15, "notifications")
+    held = "(await navigator.locks.query()).held.filter(({ name }) => / tells /.test(name)).length"
+    until(lambda: tabs[0].evaluate(f"async () => {held}") == 0, 15, "no tab that tells something")
+    return shown()
+
+
+def test_one_tab_notifies_of_what_is_read_in_none(room: str, visitors: Visitors) -> None:
+    context = visitors.context(permissions=["notifications"])
+    context.add_init_script(RECORD + "document.hasFocus = () => false;")
+    here = visitors.tab(context, room)
+    here.get_by_label("What should people call you?").fill("Ida")
+    here.get_by_role("button", name="Use this name").click()
+    expect(here.locator("#self-name")).to_have_text("Ida")
+    bo = visitors.new(room, "Bob")
+    say(bo, "so that it is one of hers")
+    there = visitors.tab(context, room)
+    go(there, "den-2")
+    expect(row(there, "den")).to_be_visible()
+    say(bo, "@Ida who looks at it in the other tab")
+    expect(row(there, "den").locator(".badge")).to_have_count(0)
+    go(here, "den-3")
+    say(bo, "@Ida who looks at neither")
+    expect(row(here, "den").locator(".badge")).to_have_text("1")
+    expect(row(there, "den").locator(".badge")).to_have_text("1")
+    shown = told_of(1, here, there)
+    assert [body for _, body, _ in shown] == ["@Ida who looks at neither"]
+
+
+def test_the_first_load_is_small(room: str, visitors: Visitors) -> None:
+    page = visitors.context().new_page()
+    sizes: dict[str, int] = {}
+    page.on(
+        "requestfinished",
+        lambda request: sizes.update({request.url: request.sizes()["responseBodySize"]}),
+    )
+    page.goto(room, wait_until="networkidle")
+    expect(page.locator("#self")).to_be_visible()
+    origin = room.partition("#")[0]
+    assert all(url.startswith((origin, "data:")) for url in sizes)
+    assert len(sizes) > 10
+    assert sum(sizes.values()) < FIRST_LOAD, sizes

@@ -1,0 +1,50 @@
+"""
+The fixtures of the tests of the page, which have them by ``pytest_plugins = ["tests.visiting"]``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser import launch
+from tests.daemon import Daemon
+from tests.visitors import Cable, Visitors
+
+# Other tests have the machine, too.
+expect.set_options(timeout=15_000)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launch() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visitors(browser: Browser) -> Iterator[Visitors]:
+    visitors = Visitors(browser)
+    yield visitors
+    visitors.leave()
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with Daemon(tmp_path_factory.mktemp("daemon"), "--talk-rate", "0") as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def room(daemon: Daemon, request: pytest.FixtureRequest) -> str:
+    """The address of a room that no other test enters."""
+    return f"{daemon.url}#/" + re.sub(r"\W+", "-", request.node.name).strip("-")
+
+
+@pytest.fixture
+def cable(daemon: Daemon) -> Iterator[Cable]:
+    cable = Cable(daemon.port)
+    yield cable
+    cable.close()

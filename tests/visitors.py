@@ -1,0 +1,177 @@
+"""People with browsers, and their way to the daemon, for the tests of the page."""
+
+from __future__ import annotations
+
+import re
+import select
+import socket
+import threading
+from contextlib import suppress
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+
+# What Chromium itself prints when a server cannot be reached.
+LOST = re.compile(r"WebSocket connection to '\S+' failed: |net::ERR_")
+# … and when one answers with an error.
+REFUSED = re.compile(r"Failed to load resource: the server responded with a status of 4")
+
+
+class Cable:
+    """A way to the port *far* of this machine that can be cut, and mended."""
+
+    def __init__(self, far: int) -> None:
+        self._far = far
+        self._whole = True
+        self._ends: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._near = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._near.getsockname()[1]}/"
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def cut(self) -> None:
+        """End all connections, and every new one at once."""
+        with self._lock:
+            self._whole = False
+            for end in self._ends:
+                with suppress(OSError):  # it has just been ended by its other side
+                    end.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        """Let new connections through."""
+        self._whole = True
+
+    def close(self) -> None:
+        """Cut it for good."""
+        self.cut()
+        self._near.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+
+    def _accept(self) -> None:
+        with self._near:
+            while True:
+                try:
+                    near, _ = self._near.accept()
+                except OSError:  # closed
+                    return
+                carry = threading.Thread(target=self._carry, args=(near,), daemon=True)
+                self._threads.append(carry)
+                carry.start()
+
+    def _carry(self, near: socket.socket) -> None:
+        with near, socket.create_connection(("127.0.0.1", self._far)) as far:
+            with self._lock:
+                if not self._whole:
+                    return
+                self._ends.add(near)
+            # An error is one side that went while the other was still saying something.
+            with suppress(OSError):
+                _carry_on({near: far, far: near})
+            with self._lock:
+                self._ends.remove(near)
+
+
+def _carry_on(ways: dict[socket.socket, socket.socket]) -> None:
+    while True:
+        for source in select.select(list(ways), [], [])[0]:
+            if not (data := source.recv(65536)):
+                return
+            ways[source].sendall(data)
+
+
+class Visitors:
+    """Browsers of people, and everything that those have to complain about."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+        self.complaints: list[str] = []
+        self.loss_expected = False
+        self.refusal_expected = False
+        self._contexts: list[BrowserContext] = []
+
+    def context(self, **options: Any) -> BrowserContext:
+        """A browser of somebody who was never here, with further *options* of Playwright's."""
+        context = self.browser.new_context(
+            **{
+                "viewport": {"width": 900, "height": 600},
+                "locale": "en-GB",
+                # It fetches all of the page once more; tests/test_worker.py is about it.
+                "service_workers": "block",
+                **options,
+            }
+        )
+        context.on("console", self._listen)
+        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+        context.on("dialog", lambda dialog: self.complaints.append(f"a dialog: {dialog.message}"))
+        self._contexts.append(context)
+        return context
+
+    def new(self, url: str, name: str | None = None, **options: Any) -> Page:
+        """Somebody with a browser of their own, who opens *url* and chooses *name*."""
+        page = self.tab(self.context(**options), url)
+        if name is not None:
+            page.get_by_label("What should people call you?").fill(name)
+            page.get_by_role("button", name="Use this name").click()
+            expect(page.locator("#self-name")).to_have_text(name)
+        return page
+
+    def tab(self, context: BrowserContext, url: str) -> Page:
+        """A further tab of the same browser."""
+        page = context.new_page()
+        page.goto(url)
+        expect(page.locator("#self-name")).not_to_have_text("")
+        return page
+
+    def leave(self) -> None:
+        """Close all, and fail if there was a complaint."""
+        for context in self._contexts:
+            context.close()
+        assert self.complaints == [], self.complaints
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        if message.type not in ("error", "warning") or "blocked by Playwright" in message.text:
+            return
+        if self.loss_expected and LOST.search(message.text):
+            return
+        if not (self.refusal_expected and REFUSED.search(message.text)):
+            self.complaints.append(message.text)
+
+
+def say(page: Page, *texts: str) -> None:
+    for text in texts:
+        page.get_by_label("Message", exact=True).fill(text)
+        page.keyboard.press("Enter")
+
+
+def shows(page: Page, *texts: str) -> None:
+    """Wait until exactly *texts* are what was said, as *page* shows it."""
+    expect(page.locator("#messages .text")).to_have_text(list(texts))
+
+
+def told(page: Page) -> list[str]:
+    """What *page* tells between the messages, without the isolates around names."""
+    return [
+        re.sub("[\u2068\u2069]", "", note) for note in page.locator(".note").all_text_contents()
+    ]
+
+
+def begin_history(page: Page, count: int) -> None:
+    """Say *count* messages in the page's room, over a connection of its own."""
+    page.evaluate(
+        """async ([count, room]) => {
+          const socket = new WebSocket(`ws://${location.host}/ws?room=${room}`);
+          await new Promise((done) => (socket.onmessage = done));
+          for (let n = 1; n <= count; n++) {
+            socket.send(JSON.stringify({ event: "talk", data: { room, message: `number ${n}` } }));
+          }
+          await new Promise((done) => {
+            socket.onmessage = ({ data }) => {
+              if (JSON.parse(data).data.message === `number ${count}`) done();
+            };
+          });
+          socket.close(1000);
+        }""",
+        [count, page.url.rpartition("/")[2]],
+    )
