@@ -163,7 +163,7 @@ export class MessageLog {
     const seat = () => {
       if (fresh.length === 0) return;
       if (last) fill(last, fresh);
-      else this.#list.prepend(...blocksOf(fresh));
+      else this.#list.prepend(...blocksOf(fresh).map(laidOut));
       fresh.length = 0;
     };
     for (const message of messages) {
@@ -385,6 +385,13 @@ function blocksOf(rows) {
     blocks.push(h("ol", {}, rows.slice(start, start + BLOCK)));
   }
   return blocks;
+}
+
+/** `block`, laid out at once and until its size is known: who reads below it may be there next. */
+function laidOut(block) {
+  block.style.contentVisibility = "visible";
+  requestAnimationFrame(() => requestAnimationFrame(() => (block.style.contentVisibility = "")));
+  return block;
 }
 
 /** How a row stands to the one before: a new day has its line, a new speaker a head. */
