@@ -80,7 +80,7 @@ def exit(session: Session, exit: Exit) -> None:
     _spend_move(session)
     if not room.parties:
         session.chat.append(room, Mark(room.key, session.user.id, None, None))
-    session.chat.leave(session, room)
+    session.chat.leave(session.whole, room)
 
 
 def read(session: Session, read: Read) -> None:
@@ -165,38 +165,40 @@ def search(session: Session, search: Search) -> None:
     _spend_question(session)
     if len(search.query) > QUERY:
         raise Problem("too_long", f"what is searched for has at most {QUERY} characters")
-    if len(session.searches) >= SEARCHES:
+    whole = session.whole
+    if len(whole.searches) >= SEARCHES:
         raise Problem("rate_limited", "one search after the other", 1.0)
     chat, me = session.chat, session.user.id
     if search.room is None:
-        asked = Asked(search, None, None, chat.log.directs(me))
+        asked = Asked(session, search, None, None, chat.log.directs(me))
     else:
         name = room_name(search.room)
         session.admit(name)
         known = chat.log.room(name.key)
-        asked = Asked(search, known.name if known else name.shown, [name.key], [])
-    session.searches = session.searches or deque()
-    session.searches.append(asked)
-    if len(session.searches) == 1:
-        _search(session, asked, min(search.limit, HITS))
+        asked = Asked(session, search, known.name if known else name.shown, [name.key], [])
+    whole.searches = whole.searches or deque()
+    whole.searches.append(asked)
+    if len(whole.searches) == 1:
+        _search(asked, min(search.limit, HITS))
 
 
-def _search(session: Session, asked: Asked, limit: int) -> None:
+def _search(asked: Asked, limit: int) -> None:
     """Answer what was *asked* with at most *limit* messages, and then what waits behind it."""
-    search = asked.search
+    session, search = asked.session, asked.search
+    whole = session.whole
 
     def report(found: Found | Unavailable) -> None:
-        if not session.searches:
+        if not whole.searches:
             # It is gone.
             return
         if isinstance(found, Found) and limit > 1 and _too_much(found):
-            _search(session, asked, limit // 2)
+            _search(asked, limit // 2)
             return
         # First, for who is answered may ask again at once, or be gone.
-        session.searches.popleft()
-        if session.searches:
-            following = session.searches[0]
-            _search(session, following, min(following.search.limit, HITS))
+        whole.searches.popleft()
+        if whole.searches:
+            following = whole.searches[0]
+            _search(following, min(following.search.limit, HITS))
         if isinstance(found, Found):
             hits = Hits(search.query, found.messages, asked.name, found.next, search.nonce)
             session.reply(hits)

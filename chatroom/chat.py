@@ -48,8 +48,9 @@ from chatroom.log import Draft, Log, Mark, Outcome, Pass, Refused, Repeated, Sai
 from chatroom.names import Name
 from chatroom.room import Cursor, Room
 from chatroom.saying import SAYING, TOPIC
-from chatroom.session import Session, User
+from chatroom.session import Aside, Session, User
 from chatroom.users import Users, named
+from chatroom.visits import Visits
 
 __all__ = ["Chat", "Files", "Session"]
 
@@ -151,8 +152,11 @@ class Chat(Users):
         self._crowd = crowd
         self._attached: Counter[str] = Counter()
         """The files that drafts which are under way refer to."""
-        self._strangers = self.bucket(1)
+        self.strangers = self.bucket(1)
         """What all spend together who are not here."""
+        visits = self._visits = Visits(self)
+        self.ask, self.introduce, self.name = visits.ask, visits.introduce, visits.name
+        self._followers: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
         self._absent: deque[tuple[float, int, str]] = deque()
         log.listener = self._deliver
 
@@ -184,6 +188,7 @@ class Chat(Users):
     def tick(self) -> None:
         """Do what is due: let go who did not come back, tell crowds what has changed."""
         now = self.clock()
+        self._visits.tick(now)
         while self._absent and self._absent[0][0] <= now:
             _, id, key = self._absent.popleft()
             room = self.rooms.get(key)
@@ -206,10 +211,14 @@ class Chat(Users):
 
         Where there is nothing left, return in how many seconds there will be.
         """
-        bucket = self._strangers
+        bucket = self.strangers
         if (user := self.users.get(id)) is not None:
             bucket = user.talk = user.talk or self.bucket(1)
         return bucket.take(self.clock())
+
+    def release(self, user: User) -> None:
+        if user not in self._visits:
+            super().release(user)
 
     def bucket(self, times: int) -> TokenBucket:
         """Return a bucket with room for some bursts."""
@@ -236,6 +245,16 @@ class Chat(Users):
     def attach(self, id: str) -> None:
         """Keep the file *id*: a draft that is about to be appended refers to it."""
         self._attached[id] += 1
+
+    def follow(self, key: str, told: Callable[[], None]) -> Callable[[], None]:
+        """
+        Have *told* called when there is a new entry in the room *key*, once for a batch.
+
+        It neither waits nor raises. What is returned ends it.
+        """
+        followers = self._followers[key]
+        followers.append(told)
+        return lambda: followers.remove(told)
 
     def open(self, name: Name) -> Room[Session]:
         """Return the room called *name*, as it is or new. Raises `Unavailable`."""
@@ -327,9 +346,12 @@ class Chat(Users):
     def _deliver(self, outcomes: Sequence[Outcome]) -> None:
         rooms: defaultdict[str, list[Said | Pass]] = defaultdict(list)
         others: list[Repeated | Refused | Mark] = []
+        asides: list[tuple[Aside, Entry]] = []
         for outcome in outcomes:
             if isinstance(outcome, Said):
                 rooms[outcome.draft.room].append(outcome)
+                if type(outcome.draft.origin) is Aside:
+                    asides.append((outcome.draft.origin, outcome.entry))
                 if outcome.released is not None and not self._attached[outcome.released]:
                     assert self.files is not None
                     self.files.remove(outcome.released)
@@ -344,8 +366,13 @@ class Chat(Users):
         for key, those in rooms.items():
             room = self.rooms[key]
             begun += self._apply(room, those)
-            self._settled(room, len(those))
+            if self._followers.get(key) and any(isinstance(one, Said) for one in those):
+                for told in list(self._followers[key]):
+                    told()
+            self.settled(room, len(those))
         # Behind all that was said before.
+        for aside, entry in asides:
+            aside.reply(entry)
         for other in others:
             if isinstance(other, Mark):
                 key = other.room
@@ -359,7 +386,7 @@ class Chat(Users):
                     with suppress(Unavailable):
                         other.entry = self.rooms[key].message(other.entry.id) or other.entry
                 session.answer(other)
-            self._settled(self.rooms[key], 1)
+            self.settled(self.rooms[key], 1)
         # Last, so that a bug in doing what was held back harms nobody else.
         for session in begun:
             session.work()
@@ -464,10 +491,10 @@ class Chat(Users):
         for session in list(user.sessions):
             session.note(event)
 
-    def _settled(self, room: Room[Session], count: int) -> None:
+    def settled(self, room: Room[Session], count: int) -> None:
         """Forget *room*, if it is so, now that *count* drafts have come back."""
         room.pending -= count
-        if room.forgotten:
+        if room.forgotten and self.rooms.get(room.key) is room:
             del self.rooms[room.key]
 
     def _init(self, session: Session, room: Room[Session], after: int | None) -> CommonInit:

@@ -251,20 +251,32 @@ def decode(text: bytes) -> Command:
         return _decode(text)
 
 
+def command(event: str, data: bytes | msgspec.Raw) -> Command:
+    """
+    Return what a client says with the name *event* and the JSON *data*, where these come apart.
+
+    Like `decode`, it raises nothing that a client could be the cause of.
+    """
+    known = event if event in _commands or event == "ping" else None
+    try:
+        if event == "ping":
+            _objects.decode(data)
+            return Ping(msgspec.Raw(bytes(data).translate(None, b"\r\n")))
+        if known is None:
+            return Bad("there is no such event")
+        return _commands[event].decode(data)
+    except RecursionError:
+        return Bad("nested too deep", known)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        return Bad(str(error), known)
+
+
 def _decode(text: bytes) -> Command:
     """Return what `decode` does, in two passes, so that it is known what is wrong with what."""
-    name = None
     try:
         envelope = _envelopes.decode(text)
-        if envelope.event == "ping":
-            name = "ping"
-            _objects.decode(envelope.data)
-            return Ping(msgspec.Raw(bytes(envelope.data).translate(None, b"\r\n")))
-        if envelope.event not in _commands:
-            return Bad("there is no such event")
-        name = envelope.event
-        return _commands[name].decode(envelope.data)
     except RecursionError:
-        return Bad("nested too deep", name)
+        return Bad("nested too deep")
     except (msgspec.MsgspecError, UnicodeError) as error:
-        return Bad(str(error), name)
+        return Bad(str(error))
+    return command(envelope.event, envelope.data)

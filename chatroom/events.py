@@ -7,6 +7,7 @@ for people; what clients say is in `chatroom.commands`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any, ClassVar, Generic, TypeVar, get_args
@@ -449,6 +450,17 @@ class Batch(Shared[Sequence[Event]]):
     @property
     def events(self) -> Sequence[Event]:
         return self.content
+
+
+def cursor(epoch: str, id: int) -> str:
+    """Return what says in one word that a reader has had the entry *id* of *epoch*."""
+    return f"{epoch}-{id}"
+
+
+def parse_cursor(text: str) -> tuple[str | None, int] | None:
+    """Return the epoch and the id of a `cursor`, or of a bare id without an epoch; else None."""
+    epoch, _, id = text.rpartition("-")
+    return (epoch or None, int(id)) if re.fullmatch("[0-9]{1,16}", id) else None
 
 
 _encode = msgspec.json.Encoder().encode

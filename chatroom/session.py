@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatroom import names
-from chatroom.commands import LOBBY, Command, Search
+from chatroom.commands import LOBBY, Command, Delete, Edit, React, Search, SetTopic, Talk
 from chatroom.events import Batch, Close, Direct, Error, Event, ReadTo, Who
 from chatroom.limits import TokenBucket
 from chatroom.log import Refused, Repeated, Unavailable
@@ -42,9 +42,21 @@ class Problem(Exception):
 UNAVAILABLE = Problem("unavailable", "the store cannot be read now", 1.0)
 
 
+Told = Callable[[Event | None], None]
+"""Is given the answer to a command, or None when it is done and there is none."""
+
+
+class Turn(NamedTuple):
+    """A *command* that waits, and whom its answer is for."""
+
+    command: Command
+    told: Told
+
+
 class Asked(NamedTuple):
     """A search in the room called *name*, or everywhere: in *rooms* and *also*, for the log."""
 
+    session: Session
     search: Search
     name: str | None
     rooms: list[str] | None
@@ -99,7 +111,7 @@ class Session:
     paused = False
     closed = False
     _begun = False
-    _waiting: deque[Command | Event] | tuple[()] = ()
+    _waiting: deque[Command | Turn | Event] | tuple[()] = ()
     _parted: tuple[Event, ...] = ()
     _notes: dict[tuple[type, str], Direct | ReadTo] | tuple[()] = ()
     searches: deque[Asked] | tuple[()] = ()
@@ -137,12 +149,17 @@ class Session:
             name, after = names.room_name(LOBBY), None
         self.join(name, after, epoch)
 
-    def receive(self, command: Command) -> None:
-        """Do what *command* says, or say what is wrong with it: now, or when it is its turn."""
+    def receive(self, command: Command, told: Told | None = None) -> None:
+        """
+        Do what *command* says, or say what is wrong with it: now, or when it is its turn.
+
+        With *told*, the answer goes there alone: the entry that was stored, what was asked for, an
+        `Error`, or None where there is no other answer. It is not called if the session ends first.
+        """
         if self.open and not self._waiting:
-            self._obey(command)
+            self._obey(command, told)
         elif not self.closed:
-            self._wait(command)
+            self._wait(command if told is None else Turn(command, told))
             self.work()
 
     def pause(self) -> None:
@@ -233,14 +250,16 @@ class Session:
             self.send(Batch(list(dict(notes).values())))
         while self._waiting and self.open:
             first = self._waiting.popleft()
-            if isinstance(first, Command):
+            if isinstance(first, Turn):
+                self._obey(*first)
+            elif isinstance(first, Command):
                 self._obey(first)
             else:
                 self.reply(first)
         if not self._waiting:
             self._waiting = ()
 
-    def _wait(self, what: Command | Event) -> None:
+    def _wait(self, what: Command | Turn | Event) -> None:
         if not self._waiting:
             self._waiting = deque()
         self._waiting.append(what)
@@ -250,23 +269,30 @@ class Session:
         self.open = False
         self._waiting = self._notes = self.searches = ()
 
-    def _obey(self, command: Command) -> None:
+    def _obey(self, command: Command, told: Told | None = None) -> None:
+        aside = None if told is None else Aside(self, told)
+        session = aside or self
         try:
-            self.chat.does[type(command)](self, command)
+            self.chat.does[type(command)](session, command)
         except Unavailable:
-            self.refuse(command, UNAVAILABLE)
+            session.refuse(command, UNAVAILABLE)
         except Problem as problem:
-            self.refuse(command, problem)
+            session.refuse(command, problem)
             self._patience = self._patience or TokenBucket(1, PATIENCE)
             if self._patience.take(self.chat.clock()):
                 self.end(Close.POLICY, "too many errors")
+        else:
+            if aside is not None:
+                aside.done(command)
 
     def refuse(self, command: Command, problem: Problem) -> None:
         """Tell what is wrong with *command*."""
-        retry = problem.retry_after
-        retry = None if retry is None else math.ceil(retry * 1000) / 1000
-        nonce = getattr(command, "nonce", None)
-        self.reply(Error(problem.code, str(problem), command.event, nonce, retry))
+        self.reply(error(command, problem))
+
+    @property
+    def whole(self) -> Session:
+        """The session that this is, or is a part of."""
+        return self
 
     # For what commands do, in `saying` and `asking`. All of these raise `Problem`.
 
@@ -304,6 +330,87 @@ class Session:
         if wait := bucket.take(self.chat.clock()):
             raise Problem("rate_limited", "not so fast", wait)
         return bucket
+
+
+class Aside(Session):
+    """
+    The part of the session *whole* that does one command whose answer is for *told* alone.
+
+    What it says it says for that session; where it goes, that session goes.
+    """
+
+    open = True
+
+    def __init__(self, whole: Session, told: Told) -> None:
+        self.chat = whole.chat
+        self.user = whole.user
+        self.known = True
+        self._whole = whole
+        self._told: Told | None = told
+
+    @property
+    def whole(self) -> Session:
+        return self._whole
+
+    def reply(self, event: Event | None) -> None:
+        told, self._told = self._told, None
+        if told is not None:
+            told(event)
+
+    def done(self, command: Command) -> None:
+        """Tell that *command* was done, if there is nothing else to tell of it, or to come."""
+        if not isinstance(command, Talk | Edit | Delete | React | SetTopic | Search):
+            self.reply(None)
+
+    def room(self, wish: str) -> Room[Session]:
+        return self._whole.room(wish)
+
+    def join(self, name: Name, after: int | None, epoch: str | None) -> None:
+        self._whole.join(name, after, epoch)
+
+
+class Visit(Session):
+    """Where *user* says or asks something from in rooms that they need not be in."""
+
+    open = True
+
+    def __init__(self, chat: Chat, user: User) -> None:
+        super().__init__(chat, user, _unsent, _unended, known=True)
+        self._opened: Room[Session] | None = None
+
+    def room(self, wish: str) -> Room[Session]:
+        name = room_name(wish)
+        self.admit(name)
+        self._opened = self.chat.open(name)
+        return self._opened
+
+    def join(self, name: Name, after: int | None, epoch: str | None) -> None:
+        raise Problem("forbidden", "a room is entered by a connection that stays")
+
+    def end(self, code: Close, reason: str) -> None:
+        """Nothing: who visits has no connection to lose."""
+
+    def ask(self, command: Command, told: Told) -> None:
+        """Do *command*, and give *told* the answer."""
+        self.receive(command, told)
+        if self._opened is not None:
+            self.chat.settled(self._opened, 0)
+            self._opened = None
+
+
+def error(command: Command, problem: Problem) -> Error:
+    """Return what tells that *problem* is what is wrong with *command*."""
+    retry = problem.retry_after
+    retry = None if retry is None else math.ceil(retry * 1000) / 1000
+    return Error(problem.code, str(problem), command.event, getattr(command, "nonce", None), retry)
+
+
+def _unsent(batch: Batch) -> None:
+    pass
+
+
+def _unended(code: Close, reason: str) -> None:
+    pass
 
 
 def room_name(wish: str) -> Name:

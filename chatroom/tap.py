@@ -26,13 +26,14 @@ from twisted.web.resource import Resource
 from chatroom.chat import Chat
 from chatroom.fast import FAST, Direct
 from chatroom.files import FilesDoor, Folder, FolderError
+from chatroom.hardened import HardenedFactory
 from chatroom.log import Log
 from chatroom.markup import render
 from chatroom.memory import MemoryLog
-from chatroom.site import Site
+from chatroom.site import Places, Site
 from chatroom.sqlite import SqliteLog, StoreError
 from chatroom.web import Door, Health, Upgrade, root
-from chatroom.websocket import ChatFactory, EchoFactory, HardenedFactory
+from chatroom.websocket import ChatFactory, EchoFactory
 
 PAGE = Path(__file__).parent / "web"
 TICK = 0.5
@@ -264,16 +265,12 @@ class ChatService(service.Service):
             fault=lambda error: self._log.failure("a bug in markup", Failure(error)),
         )
         heartbeat = {"ping": options["ping"], "ping_timeout": options["ping-timeout"]}
-        factory = ChatFactory(chat, reactor, **heartbeat)
+        places = Places(options["max-connections"], options["max-per-address"])
+        factory = ChatFactory(chat, places, reactor, **heartbeat)
         self._factories.append(factory)
         self._uploads = FilesDoor(self._folder, chat.known, chat.spend, options["origin"])
         doors: dict[str, Resource] = {
-            "ws": Door(
-                factory,
-                options["origin"],
-                options["max-connections"],
-                options["max-per-address"],
-            ),
+            "ws": Door(factory, options["origin"]),
             "health": Health(chat),
             "files": self._uploads,
         }

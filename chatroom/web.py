@@ -21,15 +21,13 @@ from twisted.web.static import File
 from chatroom import __version__
 from chatroom.chat import Chat
 from chatroom.fast import Opening
+from chatroom.hardened import HardenedFactory, address
 from chatroom.names import BadName, room_name
-from chatroom.site import SPARE, Entrance, Origins, answer, descriptors_left, header
-from chatroom.websocket import ChatFactory, HardenedFactory, address
+from chatroom.site import RETRY, SPARE, Entrance, Origins, answer, descriptors_left, header
+from chatroom.websocket import ChatFactory
 
 IN_MEMORY = 2**20
 """Files up to so many bytes are kept in memory once they were asked for."""
-RETRY = 30
-"""After so many seconds somebody who found no place may try again."""
-
 TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -120,12 +118,8 @@ class Door(Upgrade):
 
     factory: ChatFactory
 
-    def __init__(
-        self, factory: ChatFactory, origins: list[str], connections: int, per_address: int
-    ) -> None:
+    def __init__(self, factory: ChatFactory, origins: list[str]) -> None:
         super().__init__(factory, origins)
-        self._connections = connections
-        self._per_address = per_address
 
     def refused(
         self, params: dict[str, list[str]], who: str, transport: object
@@ -135,10 +129,8 @@ class Door(Upgrade):
                 room_name(wish)
             except BadName as error:
                 return 400, str(error)
-        if 0 < self._connections <= self.factory.countConnections:
-            return 503, "the room is full"
-        if 0 < self._per_address <= self.factory.addresses[who]:
-            return 429, "too many connections from your address"
+        if (refusal := self.factory.places.refused(who)) is not None:
+            return refusal.status, refusal.words
         return super().refused(params, who, transport)
 
 

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache, partial, wraps
-from typing import Any, TypeVar
 
-from autobahn.twisted.websocket import WebSocketServerFactory
-from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
-from autobahn.websocket.types import ConnectionRequest
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime
-from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger, LogLevel
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
 from chatroom.chat import Chat, Session
 from chatroom.commands import LOBBY, decode
 from chatroom.events import Batch, Close, Event
-from chatroom.fast import Direct, Mold, Opening, ShortFrames, compiled
-from chatroom.frames import WINDOW, deflating, frame, plain
-from chatroom.heartbeat import Heartbeat
+from chatroom.fast import Direct, compiled
+from chatroom.frames import deflating, plain
+from chatroom.hardened import Hardened, HardenedFactory, ours
 from chatroom.log import Unavailable
 from chatroom.names import BadName
+from chatroom.site import Places
 
 PROTOCOL = "chat.v1"
 """The subprotocol that is selected when offered."""
@@ -33,207 +24,6 @@ MESSAGE = 65_536
 """The most bytes of one message that comes in to the room."""
 ECHO = 32 * 2**20
 """The same for the echo."""
-FRAGMENT = 32
-"""A message that may have n bytes may come in n / FRAGMENT fragments."""
-LINGER = 2.0
-"""How many seconds a peer has to answer a close frame, and then to take what is still to go."""
-REFUSED = 2**20
-"""How many bytes may still come in from a peer whose connection has failed."""
-PING = frame(0x89, b"alive?")
-"""What is sent to ask for a sign of life."""
-
-R = TypeVar("R")
-
-
-class Quiet(Logger):
-    """A log of our own faults alone: what peers do wrong, and what Autobahn does, stays out."""
-
-    def emit(self, level: Any, format: str | None = None, **kwargs: object) -> None:
-        if level is LogLevel.critical:
-            super().emit(level, format, **kwargs)
-
-
-def ours(callback: Callable[..., R]) -> Callable[..., R | None]:
-    """Log an exception of *callback* once and end its connection with 1011: it is our fault."""
-
-    @wraps(callback)
-    def guarded(self: Hardened, *args: object) -> R | None:
-        try:
-            return callback(self, *args)
-        except Exception:  # noqa: BLE001 (whatever it is, the other connections go on)
-            self.faulted()
-            return None
-
-    return guarded
-
-
-def harden(factory: WebSocketServerFactory, *, message: int) -> None:
-    """
-    Set every limit that Autobahn leaves open, in production and under the conformance suite alike.
-
-    *message* is the most bytes of one message that comes in.
-    """
-    factory.setProtocolOptions(
-        # One more than the limit: inflating stops at Autobahn's without a word (see `Hardened`).
-        maxFramePayloadSize=message + 1,
-        maxMessagePayloadSize=message + 1,
-        failByDrop=False,
-        closeHandshakeTimeout=LINGER,
-        openHandshakeTimeout=5,
-        # Who may connect is decided before Autobahn is asked.
-        allowNullOrigin=True,
-        webStatus=False,
-        perMessageCompressionAccept=lambda offers: accept_deflate(offers, message),
-    )
-
-
-def accept_deflate(offers: Sequence[object], message: int) -> PerMessageDeflateOfferAccept | None:
-    """
-    Accept the first offer of permessage-deflate, with bounded memory and no context kept.
-
-    Without a context of its own a connection can be sent what was deflated for all.
-    """
-    for offer in offers:
-        if isinstance(offer, PerMessageDeflateOffer):
-            offer.request_no_context_takeover = True
-            return PerMessageDeflateOfferAccept(
-                offer,
-                request_no_context_takeover=offer.accept_no_context_takeover,
-                request_max_window_bits=WINDOW if offer.accept_max_window_bits else 0,
-                no_context_takeover=True,
-                window_bits=min(WINDOW, offer.request_max_window_bits or WINDOW),
-                mem_level=5,
-                max_message_size=message + 1,
-            )
-    return None
-
-
-class Hardened(ShortFrames):
-    """
-    Autobahn's protocol without its open ends.
-
-    A message that is too large, or in too many fragments, ends with 1009; a peer that goes on after
-    its connection has failed is dropped, and so is one that gives no sign of life.
-    """
-
-    factory: HardenedFactory
-    transport: Any
-    maxMessagePayloadSize: int
-    speaks: str
-    """The subprotocol that is selected when it is offered."""
-    log = Quiet()
-    # Autobahn looks for this before it has copied its options to the instance, and finds nothing.
-    tcpNoDelay = True
-    slot = 0
-    _fragments = 0
-    _refused = 0
-    _lingering: IDelayedCall | None = None
-
-    def end(self, code: Close, reason: str) -> None:
-        """End the connection with *code* (`sendClose` refuses all that a server has use for)."""
-        if self.state == self.STATE_OPEN:
-            self.sendCloseFrame(code=int(code), reasonUtf8=reason.encode())
-
-    @property
-    def is_closed(self) -> Deferred[Any]:
-        """Nothing: one of Autobahn's own would hold this, which holds it, after the end."""
-        return Deferred()
-
-    @is_closed.setter
-    def is_closed(self, unused: Deferred[Any]) -> None:
-        pass
-
-    def agreed(self) -> dict[str, object]:
-        """Return attributes that all connections have that begin with the same handshake."""
-        return {}
-
-    def opened(self, params: dict[str, list[str]], who: str) -> None:
-        """Begin; *params* is the query, and *who* the address for counting."""
-        self.factory.connections.join(self)
-
-    def onConnect(self, request: ConnectionRequest) -> str | None:
-        self._request = request
-        return self.speaks if self.speaks in request.protocols else None
-
-    def onOpen(self) -> None:
-        vars(self).update(self.agreed())
-        forwarded = self._request.headers.get("x-forwarded-for")
-        self.opened(self._request.params, address(self.transport.getPeer(), forwarded))
-        del self._request
-
-    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        self.factory.gone(self)
-
-    def faulted(self) -> None:
-        """Log the exception that is being handled, and end the connection: it is our fault."""
-        self.log.failure("a bug in a connection")
-        self.end(Close.INTERNAL, "a bug in the server")
-
-    def ask(self) -> None:
-        """Send a ping."""
-        if self.state == self.STATE_OPEN:
-            self.transport.write(PING)
-
-    def ponged(self) -> None:
-        self.factory.connections.heard(self)
-
-    def onPong(self, payload: bytes) -> None:
-        self.ponged()
-
-    def lapse(self) -> None:
-        """Drop the connection: there was no pong in time."""
-        self.wasNotCleanReason = "no sign of life"
-        self.dropConnection(abort=True)
-
-    def dropConnection(self, abort: bool = False) -> None:
-        """
-        Close the connection once what was written has gone, or after `LINGER` seconds.
-
-        Autobahn throws a close frame away that has not gone when the peer's comes, and waits for
-        ever for a peer that does not read.
-        """
-        abort = abort and not self.wasClean
-        if isinstance(self.transport, Direct):
-            self.transport.shut()
-        super().dropConnection(abort)
-        self.factory.gone(self)
-        if not abort and self._lingering is None:
-            self._lingering = self.factory.reactor.callLater(LINGER, self._closeConnection, True)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._lingering is not None and self._lingering.active():
-            self._lingering.cancel()
-        super().connectionLost(reason)
-
-    def longReceived(self, data: bytes) -> None:
-        # Autobahn goes on reading, to find the answer to its close frame.
-        if self.failedByMe:
-            self._refused += len(data)
-            if self._refused > REFUSED:
-                self.dropConnection(abort=True)
-        super().longReceived(data)
-
-    def sendCloseFrame(self, *args: Any, **kwargs: Any) -> None:
-        if isinstance(self.transport, Direct):
-            self.transport.shut()
-        super().sendCloseFrame(*args, **kwargs)
-
-    def onMessageBegin(self, isBinary: bool) -> None:
-        self._fragments = 0
-        super().onMessageBegin(isBinary)
-
-    def onMessageFrameBegin(self, length: int) -> None:
-        super().onMessageFrameBegin(length)
-        self._fragments += 1
-        if self._fragments > self.maxMessagePayloadSize // FRAGMENT:
-            self._fail_connection(Close.TOO_BIG, "too many fragments")
-
-    @ours
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        if len(payload) == self.maxMessagePayloadSize:
-            self._fail_connection(Close.TOO_BIG, "the message is too large")
-        elif self.state == self.STATE_OPEN:
-            self.received(payload, isBinary)
 
 
 class EchoProtocol(Hardened):
@@ -252,7 +42,7 @@ class ChatProtocol(Hardened):
     factory: ChatFactory
     speaks = PROTOCOL
     session: Session | None = None
-    address = ""
+    address: str | None = None
     _encode: tuple[Callable[[Sequence[Event]], bytes]]
     _begun = False
 
@@ -265,8 +55,7 @@ class ChatProtocol(Hardened):
     def opened(self, params: dict[str, list[str]], who: str) -> None:
         super().opened(params, who)
         self.address = who
-        if who:
-            self.factory.addresses[who] += 1
+        self.factory.places.take(who)
         # What the HTTP server left registered would be told of our buffer instead of us.
         self.transport.unregisterProducer()
         self.transport.registerProducer(self, True)
@@ -301,10 +90,8 @@ class ChatProtocol(Hardened):
     @ours
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         super().onClose(wasClean, code, reason)
-        if self.address:
-            self.factory.addresses[self.address] -= 1
-            if not self.factory.addresses[self.address]:
-                del self.factory.addresses[self.address]
+        if self.address is not None:
+            self.factory.places.leave(self.address)
         if self.session is not None:
             # Who closes without giving a code (1005) means it as much as who gives 1000.
             meant = wasClean and not self.closedByMe and self.remoteCloseCode in (None, 1000)
@@ -349,68 +136,18 @@ class ChatProtocol(Hardened):
         """Nothing to do: `onClose` is what follows."""
 
 
-class HardenedFactory(WebSocketServerFactory):
-    """
-    What all connections of one kind share, hardened.
-
-    *message* is the most bytes of one message that comes in; *ping* and *ping_timeout* are the
-    seconds of the heartbeat, 0 for never.
-    """
-
-    protocol: Any
-
-    def __init__(
-        self, reactor: IReactorTime, message: int, *, ping: float = 25.0, ping_timeout: float = 20.0
-    ) -> None:
-        super().__init__(server="chatroom", reactor=reactor)
-        self.connections = Heartbeat[Hardened](reactor, ping, ping_timeout)
-        self._going: set[Hardened] = set()
-        self._farewell: Deferred[None] = Deferred()
-        # A few at most: both say the little that an ordinary handshake can differ in.
-        self._mold = cache(partial(Mold, self))
-        harden(self, message=message)
-
-    def begin(
-        self, transport: Any, asked: Opening, params: dict[str, list[str]], who: str
-    ) -> Hardened:
-        """
-        Answer what was *asked* over *transport*, and return the connection that has begun.
-
-        *params* is its query, and *who* the address for counting.
-        """
-        speaks: str = self.protocol.speaks
-        mold = self._mold(asked.compression, speaks if speaks in asked.protocols else "")
-        connection: Hardened = mold.open(transport, asked.key)
-        connection.opened(params, who)
-        return connection
-
-    def gone(self, connection: Hardened) -> None:
-        """Forget *connection*."""
-        self.connections.leave(connection)
-        if connection in self._going:
-            self._going.remove(connection)
-            if not self._going:
-                self._farewell.callback(None)
-
-    def farewell(self) -> Deferred[None]:
-        """End all connections with 1012; fires when they are gone, after two seconds at most."""
-        self._going = set(self.connections)
-        for connection in list(self._going):
-            connection.end(Close.RESTART, "the server is stopping; come back soon")
-        return self._farewell if self._going else succeed(None)
-
-
 class ChatFactory(HardenedFactory):
     """Makes the connections to the room; through its *chat* it tracks users and history."""
 
     protocol = ChatProtocol
 
-    def __init__(self, chat: Chat, reactor: IReactorTime, **heartbeat: float) -> None:
+    def __init__(
+        self, chat: Chat, places: Places, reactor: IReactorTime, **heartbeat: float
+    ) -> None:
         # JSON may spell a character outside the BMP in twelve bytes.
         super().__init__(reactor, max(MESSAGE, 12 * chat.limits.message + 1024), **heartbeat)
         self.chat = chat
-        self.addresses: Counter[str] = Counter()
-        """How many connections each address has."""
+        self.places = places
 
 
 class EchoFactory(HardenedFactory):
@@ -420,17 +157,3 @@ class EchoFactory(HardenedFactory):
 
     def __init__(self, reactor: IReactorTime, **heartbeat: float) -> None:
         super().__init__(reactor, ECHO, **heartbeat)
-
-
-def address(peer: IAddress, forwarded: str | None) -> str:
-    """
-    Return whose connection this is, for counting.
-
-    A proxy on this machine is believed in what it adds to the ``X-Forwarded-For`` header. Where
-    nobody can tell, it is the empty string, which is not counted.
-    """
-    # A socket for both versions of IP shows addresses of version 4 like this.
-    host: str = getattr(peer, "host", "").removeprefix("::ffff:")
-    if forwarded and (not host or host == "::1" or host.startswith("127.")):
-        return forwarded.rpartition(",")[2].strip()
-    return host

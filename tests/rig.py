@@ -20,7 +20,7 @@ from chatroom.chat import Chat
 from chatroom.frames import frame
 from chatroom.log import Log
 from chatroom.memory import MemoryLog
-from chatroom.site import Site
+from chatroom.site import Places, Site
 from chatroom.tap import PAGE, TICK
 from chatroom.web import Door, Health, Upgrade, root
 from chatroom.websocket import ChatFactory, EchoFactory
@@ -155,12 +155,13 @@ class RoomCase(TestCase):
         timers.config.loop = self.clock
         self.log: Log = MemoryLog(lambda call: self.clock.callLater(0, call))
         self.chat = Chat(self.log, self.clock.seconds, lambda: 1_000_000_000.25)
-        self.factory = ChatFactory(self.chat, self.clock)
+        self.places = Places(self.connections, self.per_address)
+        self.factory = ChatFactory(self.chat, self.places, self.clock)
         origins = list(self.origins)
         tree = root(
             PAGE,
             {
-                "ws": Door(self.factory, origins, self.connections, self.per_address),
+                "ws": Door(self.factory, origins),
                 "echo": Upgrade(EchoFactory(self.clock), origins),
                 "health": Health(self.chat),
             },

@@ -33,6 +33,7 @@ from chatroom.fast import Direct, opening
 from chatroom.frames import frame
 from chatroom.memory import MemoryLog
 from chatroom.session import PATIENCE, User
+from chatroom.site import Places
 from chatroom.tap import reactor
 from chatroom.websocket import ChatFactory, ChatProtocol, EchoFactory, EchoProtocol
 from tests.rig import KEY, RoomCase, inflated
@@ -211,7 +212,7 @@ class Line:
         else:
             log = MemoryLog(lambda call: self.clock.callLater(0, call))
             self.chat = Chat(log, self.clock.seconds, lambda: 1_000_000_000.25)
-            self.factory = ChatFactory(self.chat, self.clock)
+            self.factory = ChatFactory(self.chat, Places(0, 0), self.clock)
             self.factory.protocol = Chatty
         self.notes: list[Any] = []
         self.factory.notes = self.notes
@@ -927,7 +928,7 @@ class Knock:
             peer.server.aborted,
             house.factory.countConnections,
             len(list(house.factory.connections)),
-            dict(house.factory.addresses),
+            dict(house.places.addresses),
             sorted(user.name for user in house.chat.users.values()),
         ]
 

@@ -13,8 +13,10 @@ REPO = Path(__file__).parent.parent
 
 CORE = {
     *("commands", "events", "limits", "names", "terms", "changes", "log", "memory", "mentions"),
-    *("room", "session", "saying", "asking", "users", "chat"),
+    *("room", "session", "saying", "asking", "users", "visits", "chat"),
 }
+SHARED = {*CORE, "frames", "fast", "hardened", "heartbeat", "site"}
+"""What a door may use."""
 OURS = {
     "__init__": set[str](),
     "commands": set[str](),
@@ -33,20 +35,26 @@ OURS = {
         *("commands", "events", "names", "changes", "log", "mentions", "room", "session", "chat"),
     },
     "asking": {"commands", "events", "names", "log", "room", "session"},
+    "visits": {"commands", "events", "log", "saying", "session", "chat"},
     "users": {"events", "names", "log", "session"},
     "chat": {
         *("commands", "events", "limits", "names", "changes", "log", "room", "session", "saying"),
-        *("asking", "users"),
+        *("asking", "users", "visits"),
     },
     "sqlite": {"events", "names", "terms", "changes", "log", "sqlite"},
     "markup": set[str](),
     "files": {*CORE, "files", "site"},
+    "hardened": {"events", "fast", "frames", "heartbeat"},
     "frames": {"events"},
     "fast": set[str](),
     "heartbeat": set[str](),
-    "websocket": {*CORE, "frames", "fast", "heartbeat"},
-    "site": {"fast"},
-    "web": {*CORE, "fast", "site", "websocket"},
+    "websocket": SHARED - {"heartbeat"},
+    "site": {"events", "fast"},
+    "web": {*SHARED, "websocket"},
+    **{name: {*SHARED, name} for name in ("engineio", "hooks", "irc", "listening", "rest")},
+    **{name: {*SHARED, "listening"} for name in ("polling", "sse")},
+    "admin": {"names", "hooks"},
+    "socketio": {*SHARED, "engineio", "socketio"},
     "load": {"commands", "events", "load"},
 }
 """

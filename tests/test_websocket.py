@@ -14,10 +14,11 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 
 from chatroom import session as session_module
+from chatroom.hardened import address
 from chatroom.log import Unavailable
 from chatroom.tap import reactor
 from chatroom.web import Upgrade
-from chatroom.websocket import ChatProtocol, address
+from chatroom.websocket import ChatProtocol
 from tests.rig import Peer, RoomCase, inflated, masked
 
 
@@ -371,11 +372,11 @@ class Addresses(RoomCase):
 
     def test_are_counted_and_forgotten(self) -> None:
         peers = [self.enter(), self.enter(), self.enter(address=UNIXAddress(b"/x"))]
-        assert self.factory.addresses == {"192.0.2.1": 2}
+        assert self.places.addresses == {"192.0.2.1": 2}
         for peer in peers:
             peer.close()
         self.settle()
-        assert dict(self.factory.addresses) == {}
+        assert dict(self.places.addresses) == {}
 
 
 class Compression(RoomCase):

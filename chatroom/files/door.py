@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from errno import EDQUOT, ENOSPC
-from http import HTTPStatus
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import parse_qs
 
 import msgspec
@@ -26,7 +23,20 @@ from chatroom.files.folder import Folder, Full
 from chatroom.files.names import clean, disposition
 from chatroom.files.upload import TooLarge, Upload
 from chatroom.log import Unavailable
-from chatroom.site import Intake, Nothing, Origins, Request, header
+from chatroom.site import (
+    STRANGE,
+    UNKNOWN,
+    Intake,
+    Nothing,
+    Origins,
+    Refusal,
+    Request,
+    bearer,
+    cross,
+    header,
+    preflight,
+    refused,
+)
 
 AT_ONCE = 4
 """So many uploads of one user may be under way."""
@@ -52,22 +62,10 @@ ENDINGS = {
 }
 """How the names of pictures end."""
 
-_BEARER = re.compile("bearer +([!-~]+)", re.IGNORECASE)
 _RANGE = re.compile("bytes=([0-9]{0,15})-([0-9]{0,15})")
 
 
-class Refusal(NamedTuple):
-    """Why there is not what was asked for: an HTTP *status*, a *code* for programs, and *words*."""
-
-    status: int
-    code: str
-    words: str
-    retry: float | None = None
-
-
 OFF = Refusal(403, "forbidden", "nothing can be uploaded here")
-STRANGE = Refusal(403, "forbidden", "pages from there may not upload here")
-UNKNOWN = Refusal(401, "unauthorized", "the header Authorization has no token that is known here")
 LENGTHLESS = Refusal(411, "bad_message", "say with Content-Length how many bytes come")
 EMPTY = Refusal(400, "empty", "there is nothing in this file")
 TOO_LARGE = Refusal(413, "too_large", "this file is too large")
@@ -161,23 +159,15 @@ class FilesDoor(Intake):
 
     def render(self, request: server.Request) -> bytes | int:
         """Answer *request*, and let pages have the answer that come from sites which may."""
-        origin = header(request, "origin")
-        request.setHeader("Vary", "Origin")
-        if origin is not None and self._allowed(request):
-            request.setHeader(b"Access-Control-Allow-Origin", origin.encode("latin-1"))
-            request.setHeader("Access-Control-Expose-Headers", "Retry-After")
+        cross(request, self._origins)
         answered: bytes | int = super().render(request)
         return answered
 
     def render_OPTIONS(self, request: server.Request) -> bytes:
-        """Tell a page of another site what it may do (the Fetch standard's CORS-preflight)."""
-        if not self._allowed(request):
-            return refused(request, STRANGE)
-        request.setHeader("Access-Control-Allow-Methods", "GET, HEAD, POST")
-        request.setHeader("Access-Control-Allow-Headers", "Authorization, Content-Type, Range")
-        request.setHeader("Access-Control-Max-Age", "86400")
-        request.setResponseCode(204)
-        return b""
+        """Tell a page of another site what it may do."""
+        return preflight(
+            request, self._origins, "GET, HEAD, POST", "Authorization, Content-Type, Range"
+        )
 
     def render_POST(self, request: server.Request) -> bytes | int:
         """Keep what has come in, and tell what it is."""
@@ -245,14 +235,10 @@ class FilesDoor(Intake):
             return refused(request, TROUBLE)
 
     def _user(self, request: Request) -> int | None:
-        token = _BEARER.fullmatch(header(request, "authorization") or "")
-        return self._known(token[1]) if token else None
-
-    def _allowed(self, request: server.Request) -> bool:
-        return self._origins.allow(header(request, "origin"), header(request, "host") or "")
+        return self._known(bearer(request))
 
     def _refusal(self, request: Request, user: int | None, length: int | None) -> Refusal | None:
-        if not self._allowed(request):
+        if not self._origins.admit(request):
             return STRANGE
         if not self._folder.limit:
             return OFF
@@ -284,18 +270,6 @@ class FilesDoor(Intake):
             return NO_ROOM
         self._log.failure("a file cannot be kept", failure)
         return TROUBLE
-
-
-def refused(request: server.Request, refusal: Refusal) -> bytes:
-    """Set the status of *refusal* and return it as JSON."""
-    request.setResponseCode(refusal.status, HTTPStatus(refusal.status).phrase.encode())
-    request.setHeader("Content-Type", "application/json")
-    request.setHeader("Cache-Control", "no-store")
-    if refusal.retry is not None:
-        request.setHeader("Retry-After", str(math.ceil(refusal.retry)))
-    if refusal is UNKNOWN:
-        request.setHeader("WWW-Authenticate", "Bearer")
-    return msgspec.json.encode({"code": refusal.code, "message": refusal.words})
 
 
 def wished(request: server.Request) -> str:

@@ -25,7 +25,7 @@ from chatroom.files import FilesDoor, Folder
 from chatroom.files.folder import UNSAID
 from chatroom.markup import render
 from chatroom.memory import MemoryLog
-from chatroom.site import Site
+from chatroom.site import Places, Site
 from chatroom.tap import PAGE, TICK
 from chatroom.web import Door, Health, root
 from chatroom.websocket import ChatFactory
@@ -106,9 +106,9 @@ class MemoryHouse:
             clock=loop.seconds,
             wall=self._wall,
         )
-        self._factory = ChatFactory(self._chat, loop)
+        self._factory = ChatFactory(self._chat, Places(0, 0), loop)
         doors: dict[str, Resource] = {
-            "ws": Door(self._factory, [], 0, 0),
+            "ws": Door(self._factory, []),
             "health": Health(self._chat),
             "files": FilesDoor(self._folder, self._chat.known, self._chat.spend, []),
         }
@@ -187,7 +187,7 @@ class MemoryHouse:
             "bytes of files": self._swept(),
             "connections": len(list(factory.connections)),
             "counted connections": factory.countConnections,
-            "counted addresses": sum(factory.addresses.values()),
+            "counted addresses": sum(factory.places.addresses.values()),
             "readers": len(self._loop.readers),
             "writers": len(self._loop.writers),
             "timers": timers,
