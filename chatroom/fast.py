@@ -300,7 +300,8 @@ class Opening(NamedTuple):
     """
     An ordinary handshake (RFC 6455, section 4.2.1), and the *rest* that came behind it.
 
-    *compression* is its offer (RFC 7692), the same for all that mean the same, or empty.
+    *compression* is its offer (RFC 7692), the same for all that mean the same, or empty. The names
+    of *headers* are in lower case.
     """
 
     path: bytes
@@ -311,6 +312,7 @@ class Opening(NamedTuple):
     key: str
     compression: str
     protocols: list[str]
+    headers: dict[str, str]
     rest: bytes
 
 
@@ -352,6 +354,7 @@ def opening(data: bytes) -> Opening | None:
         key,
         compression,
         protocols,
+        headers,
         data[head.end() :],
     )
 

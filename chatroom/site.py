@@ -65,25 +65,25 @@ class Refusal(NamedTuple):
 STRANGE = Refusal(403, "forbidden", "pages from there may not connect here")
 UNKNOWN = Refusal(401, "unauthorized", "the header Authorization has no token that is known here")
 STATUSES = {
+    "bad_message": 400,
     "unauthorized": 401,
     "forbidden": 403,
-    "not_in_room": 403,
+    "bad_room": 404,
+    "not_in_room": 404,
     "no_such_file": 404,
     "no_such_message": 404,
     "no_such_user": 404,
     "name_taken": 409,
     "nonce_reused": 409,
-    "too_many_reactions": 409,
-    "too_long": 413,
     "rate_limited": 429,
     "unavailable": 503,
 }
-"""The HTTP status for a code of `Error`; what is not here is 400."""
+"""The HTTP status for a code of `Error`; what is not here is 422: people wish for it, not programs."""
 
 
 def refusal(error: Error) -> Refusal:
     """Return *error* for a door that speaks HTTP."""
-    status = STATUSES.get(error.code, 400)
+    status = STATUSES.get(error.code, 422)
     return Refusal(status, error.code, error.message, error.retry_after)
 
 
@@ -229,7 +229,8 @@ class Front(Protocol):
         transport, patience = self.transport, self._site.heard(self)
         connection = None
         if (asked := opening(data)) is not None:
-            entrance = self._site.resource.children.get(asked.path[1:])
+            name = asked.path[1:].partition(b"/")[0]
+            entrance = self._site.resource.children.get(name)
             if isinstance(entrance, Entrance):
                 connection = entrance.begin(transport, self._address, asked)
         if asked is not None and connection is not None:
@@ -265,6 +266,7 @@ class Channel(http.HTTPChannel):
     _held = False
     _unread = False
     _leaving = False
+    _answered: http.Request | None = None
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -319,6 +321,19 @@ class Channel(http.HTTPChannel):
             self.skip_body()
             self.allContentReceived()
 
+    def requestDone(self, request: http.Request) -> None:
+        # What was asked behind it waits until the answers to what was asked before have gone.
+        if self._waitingForTransport and self.persistent:
+            self._answered = request
+        else:
+            super().requestDone(request)
+
+    def resumeProducing(self) -> None:
+        super().resumeProducing()
+        if self._answered is not None:
+            request, self._answered = self._answered, None
+            super().requestDone(request)
+
     def loseConnection(self) -> None:
         if self._unread and not self._leaving:
             # A connection that is closed while data comes in is reset, and the answer may be lost.
@@ -334,6 +349,9 @@ class Channel(http.HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._cancel()
+        if self._answered is not None:
+            self.requests.remove(self._answered)
+            self._answered = None
         super().connectionLost(reason)
 
     def _expect(self, seconds: float = HEAD, late: Callable[[], object] | None = None) -> None:
@@ -490,7 +508,7 @@ def refused(request: server.Request, refusal: Refusal) -> bytes:
         told["retry_after"] = refusal.retry
     if refusal.status == UNKNOWN.status:
         request.setHeader("WWW-Authenticate", "Bearer")
-    return msgspec.json.encode(told)
+    return b"" if request.method == b"HEAD" else msgspec.json.encode(told)
 
 
 def bearer(request: http.Request) -> str | None:
@@ -529,7 +547,7 @@ def answer(request: server.Request, status: int, words: str) -> bytes:
     """Set *status* and return *words* as a line of plain text."""
     request.setResponseCode(status, HTTPStatus(status).phrase.encode())
     request.setHeader("Content-Type", "text/plain; charset=utf-8")
-    return f"{words}\n".encode()
+    return b"" if request.method == b"HEAD" else f"{words}\n".encode()
 
 
 def header(request: http.Request, name: str) -> str | None:

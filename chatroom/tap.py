@@ -26,13 +26,13 @@ from twisted.web.resource import Resource
 from chatroom.chat import Chat
 from chatroom.fast import FAST, Direct
 from chatroom.files import FilesDoor, Folder, FolderError
-from chatroom.hardened import HardenedFactory
+from chatroom.hardened import HardenedFactory, Upgrade
 from chatroom.log import Log
 from chatroom.markup import render
 from chatroom.memory import MemoryLog
 from chatroom.site import Places, Site
 from chatroom.sqlite import SqliteLog, StoreError
-from chatroom.web import Door, Health, Upgrade, root
+from chatroom.web import Door, Health, root
 from chatroom.websocket import ChatFactory, EchoFactory
 
 PAGE = Path(__file__).parent / "web"

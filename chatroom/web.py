@@ -9,21 +9,17 @@ import mimetypes
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
-from autobahn.twisted.resource import WebSocketResource
 from rjsmin import jsmin  # type: ignore[import-untyped]
-from twisted.internet.interfaces import IAddress
 from twisted.web import http, server
 from twisted.web.resource import Resource
 from twisted.web.static import File
 
 from chatroom import __version__
 from chatroom.chat import Chat
-from chatroom.fast import Opening
-from chatroom.hardened import HardenedFactory, address
+from chatroom.hardened import Upgrade
 from chatroom.names import BadName, room_name
-from chatroom.site import RETRY, SPARE, Entrance, Origins, answer, descriptors_left, header
+from chatroom.site import answer, header
 from chatroom.websocket import ChatFactory
 
 IN_MEMORY = 2**20
@@ -40,77 +36,6 @@ TYPES = {
     ".webmanifest": "application/manifest+json",
     ".webp": "image/webp",
 }
-
-
-class Upgrade(Entrance):
-    """
-    Where a WebSocket of *factory* begins, for whom it may.
-
-    *origins* may connect from other sites' pages; ``*`` is any.
-    """
-
-    isLeaf = True
-
-    def __init__(self, factory: HardenedFactory, origins: list[str]) -> None:
-        super().__init__()
-        self.factory = factory
-        self._origins = Origins(origins)
-        self._resource = WebSocketResource(factory)
-
-    def render(self, request: server.Request) -> bytes | int:
-        """Hand the connection over to the factory, or answer why not."""
-        if request.method != b"GET":
-            request.setHeader("Allow", "GET")
-            return answer(request, 405, "a WebSocket begins with GET")
-        lines = [request.uri]
-        for name, values in request.requestHeaders.getAllRawHeaders():
-            lines += [name, *values]
-        # Autobahn parses all this again, with `str.splitlines` (as in CVE-2026-44546).
-        if any(len(line.decode("latin-1").splitlines()) > 1 for line in lines):
-            return answer(request, 400, "there is a line break within a header")
-        upgrades = (header(request, "upgrade") or "").lower().split(",")
-        if "websocket" not in [token.strip() for token in upgrades]:
-            request.setHeader("Upgrade", "websocket")
-            request.setHeader("Connection", "Upgrade")
-            return answer(request, 426, "this is for WebSocket clients")
-        host = header(request, "host") or ""
-        if not self._origins.allow(header(request, "origin"), host):
-            return answer(request, 403, "pages from there may not connect here")
-        # As Autobahn will parse it; Twisted takes a semicolon for a separator too.
-        params = parse_qs(request.uri.partition(b"?")[2].decode("latin-1"))
-        who = address(request.getClientAddress(), header(request, "x-forwarded-for"))
-        refusal = self.refused(params, who, request.channel.transport)
-        if refusal is not None:
-            status, words = refusal
-            if status in (429, 503):
-                request.setHeader("Retry-After", str(RETRY))
-            return answer(request, status, words)
-        channel: Any = request.channel
-        transport = channel.transport
-        taken_over: int = self._resource.render(request)
-        channel.successor = getattr(transport, "wrappedProtocol", transport.protocol)
-        return taken_over
-
-    def begin(self, transport: Any, peer: IAddress, asked: Opening) -> Any:
-        if not self._origins.allow(asked.origin, asked.host):
-            return None
-        params = parse_qs(asked.query) if asked.query else {}
-        who = address(peer, asked.forwarded)
-        if self.refused(params, who, transport) is not None:
-            return None
-        return self.factory.begin(transport, asked, params, who)
-
-    def refused(
-        self, params: dict[str, list[str]], who: str, transport: object
-    ) -> tuple[int, str] | None:
-        """
-        Return the status and the words of a refusal, if it is one.
-
-        *params* is the query, *who* the address for counting, *transport* the connection.
-        """
-        if descriptors_left(transport) < SPARE:
-            return 503, "the server is full"
-        return None
 
 
 class Door(Upgrade):

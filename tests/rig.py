@@ -18,11 +18,12 @@ from twisted.trial.unittest import TestCase
 
 from chatroom.chat import Chat
 from chatroom.frames import frame
+from chatroom.hardened import Upgrade
 from chatroom.log import Log
 from chatroom.memory import MemoryLog
 from chatroom.site import Places, Site
 from chatroom.tap import PAGE, TICK
-from chatroom.web import Door, Health, Upgrade, root
+from chatroom.web import Door, Health, root
 from chatroom.websocket import ChatFactory, EchoFactory
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="

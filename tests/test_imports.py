@@ -44,7 +44,7 @@ OURS = {
     "sqlite": {"events", "names", "terms", "changes", "log", "sqlite"},
     "markup": set[str](),
     "files": {*CORE, "files", "site"},
-    "hardened": {"events", "fast", "frames", "heartbeat"},
+    "hardened": {"events", "fast", "frames", "heartbeat", "site"},
     "frames": {"events"},
     "fast": set[str](),
     "heartbeat": set[str](),

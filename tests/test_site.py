@@ -34,3 +34,38 @@ class Silence(RoomCase):
     def test_handshake_where_no_room_is_is_answered_by_what_is_there(self) -> None:
         assert self.enter("/health").status == 200
         assert self.enter("/nothing").status == 404
+
+
+class Pipelined(RoomCase):
+    """Requests that come before the answers to others have been read."""
+
+    def test_what_is_not_read_is_not_answered_on(self) -> None:
+        peer = self.dial()
+        request = b"GET /health HTTP/1.1\r\nHost: chat.example\r\n\r\n"
+        peer.transport.write(request)
+        self.settle()
+        assert peer.status == 200
+        channel = peer.server.protocol
+        # As a transport does whose buffer is full, and later when it is empty.
+        channel.pauseProducing()
+        peer.transport.write(request * 5)
+        self.settle()
+        assert peer.body.count(b"HTTP/1.1 200") <= 1
+        channel.resumeProducing()
+        self.settle()
+        assert peer.body.count(b"HTTP/1.1 200") == 5
+
+    def test_who_goes_while_an_answer_waits_leaves_nothing(self) -> None:
+        timers = len(self.clock.getDelayedCalls())
+        peer = self.dial()
+        request = b"GET /health HTTP/1.1\r\nHost: chat.example\r\n\r\n"
+        peer.transport.write(request)
+        self.settle()
+        channel = peer.server.protocol
+        channel.pauseProducing()
+        peer.transport.write(request * 2)
+        self.settle()
+        peer.transport.loseConnection()
+        self.settle(HEAD + 1)
+        assert peer.lost
+        assert len(self.clock.getDelayedCalls()) == timers

@@ -14,10 +14,9 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 
 from chatroom import session as session_module
-from chatroom.hardened import address
+from chatroom.hardened import Upgrade, address
 from chatroom.log import Unavailable
 from chatroom.tap import reactor
-from chatroom.web import Upgrade
 from chatroom.websocket import ChatProtocol
 from tests.rig import Peer, RoomCase, inflated, masked
 
