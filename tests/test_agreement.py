@@ -17,13 +17,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chatroom import chat as chats
-from chatroom import room as rooms
+from chatroom import room as single
+from chatroom import rooms
 from chatroom.changes import changed
-from chatroom.chat import NOWHERE, Chat
+from chatroom.chat import Chat
 from chatroom.events import Change, Deleted, Edited, Message, Reacted, Topic, encode
 from chatroom.log import Log, Outcome, Pass, ignore
 from chatroom.memory import MemoryLog
+from chatroom.rooms import NOWHERE
 from chatroom.sqlite import SqliteLog
 from tests.hall import Json
 from tests.pages import Page, Pages
@@ -326,8 +327,8 @@ def test_the_cases_of_the_page_are_those_of_the_server(case: Json) -> None:
 def small_limits() -> Iterator[None]:
     """Have limits that a few messages can reach."""
     with (
-        mock.patch.multiple(chats, CHUNK=2, FAR=8),
-        mock.patch.multiple(rooms, NEWEST=4, BEGIN=3, RESUME=6),
+        mock.patch.multiple(rooms, CHUNK=2, FAR=8),
+        mock.patch.multiple(single, NEWEST=4, BEGIN=3, RESUME=6),
     ):
         yield
 

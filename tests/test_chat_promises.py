@@ -9,8 +9,8 @@ from unittest import mock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatroom import chat as chats
-from chatroom import room as rooms
+from chatroom import room as single
+from chatroom import rooms
 from tests.hall import Hall
 from tests.model import Client
 
@@ -41,8 +41,8 @@ MUCH = int(os.environ.get("EXAMPLES", "300"))
 def small_limits() -> Iterator[None]:
     """Have limits that a few messages can reach."""
     with (
-        mock.patch.multiple(chats, CHUNK=2, FAR=5),
-        mock.patch.multiple(rooms, NEWEST=4, BEGIN=3, RESUME=6),
+        mock.patch.multiple(rooms, CHUNK=2, FAR=5),
+        mock.patch.multiple(single, NEWEST=4, BEGIN=3, RESUME=6),
     ):
         yield
 
@@ -191,7 +191,7 @@ def check(hall: Hall, clients: Sequence[Client]) -> None:
                 assert fresh.views[name].users == view.users
             news = list(fresh.views[name].messages.values())
             assert news == everything[len(everything) - len(news) :]
-            assert len(news) == min(len(everything), rooms.BEGIN)
+            assert len(news) == min(len(everything), single.BEGIN)
             assert fresh.views[name].topic == view.topic
             assert client.id is not None
             assert fresh.views[name].read == hall.log.read(name, client.id)

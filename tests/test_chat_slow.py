@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from chatroom import chat as chats
-from chatroom import room as rooms
+from chatroom import room as single
+from chatroom import rooms
 from chatroom.commands import (
     Bad,
     Exit,
@@ -248,7 +248,7 @@ def test_who_leaves_and_comes_and_is_paused_hears_so_in_that_order() -> None:
 
 
 def test_who_is_too_far_behind_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chats, "FAR", 5)
+    monkeypatch.setattr(rooms, "FAR", 5)
     hall = Hall()
     ann, bob = pair(hall)
     bob.session.pause()
@@ -268,13 +268,13 @@ def test_who_is_too_far_behind_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_farthest_that_anybody_may_lag_is_kept_in_memory() -> None:
-    assert Hall().log._keep >= chats.FAR
+    assert Hall().log._keep >= rooms.FAR
 
 
 def test_who_cannot_be_given_what_they_missed_is_sent_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rooms, "NEWEST", 2)
+    monkeypatch.setattr(single, "NEWEST", 2)
     hall = Hall()
     ann, bob = pair(hall)
     bob.session.pause()
@@ -306,7 +306,7 @@ def test_who_never_reads_costs_nothing_more() -> None:
     ann, bob = pair(hall)
     bob.session.pause()
     speak(hall, ann, *numbers(1, 300))
-    assert len(hall.chat.rooms["lobby"].newest) == rooms.NEWEST
+    assert len(hall.chat.rooms["lobby"].newest) == single.NEWEST
     assert len(bob.session._waiting) == 0
     bob.session.close(clean=True)
     hall.turn()

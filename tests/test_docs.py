@@ -25,7 +25,7 @@ from autobahn.websocket.protocol import WebSocketProtocol
 from playwright.sync_api import expect
 from websockets import ClientConnection, connect
 
-from chatroom import asking, changes, chat, log, mentions, room, saying, session, websocket
+from chatroom import asking, changes, log, mentions, room, rooms, saying, session, websocket
 from chatroom.commands import (
     Bad,
     Command,
@@ -465,7 +465,7 @@ def test_limits_are_as_told(daemon: Daemon) -> None:
         ("Messages and changes in an `init` with `resumed: true`.", room.RESUME),
         ("Messages in an `init` with `resumed: false`.", room.BEGIN),
         ("Bytes of one `init`, `history`, `edits` or `search`, nearly.", room.ANSWER),
-        ("Messages and changes that a slow connection may fall behind.", chat.FAR),
+        ("Messages and changes that a slow connection may fall behind.", rooms.FAR),
         ("Seconds from one ping of the server to the next.", options["ping"]),
         ("Seconds to answer it.", options["ping-timeout"]),
         ("Seconds to come back unseen.", options["grace"]),

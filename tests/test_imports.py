@@ -13,7 +13,7 @@ REPO = Path(__file__).parent.parent
 
 CORE = {
     *("commands", "events", "limits", "names", "terms", "changes", "log", "memory", "mentions"),
-    *("room", "session", "saying", "asking", "users", "visits", "chat"),
+    *("room", "session", "saying", "asking", "users", "rooms", "visits", "chat"),
 }
 SHARED = {*CORE, "frames", "fast", "hardened", "heartbeat", "site"}
 """What a door may use."""
@@ -37,9 +37,10 @@ OURS = {
     "asking": {"commands", "events", "names", "log", "room", "session"},
     "visits": {"commands", "events", "log", "saying", "session", "chat"},
     "users": {"events", "names", "log", "session"},
+    "rooms": {"events", "names", "log", "room", "session", "users"},
     "chat": {
-        *("commands", "events", "limits", "names", "changes", "log", "room", "session", "saying"),
-        *("asking", "users", "visits"),
+        *("commands", "events", "limits", "names", "changes", "log", "room", "rooms", "session"),
+        *("saying", "asking", "users", "visits"),
     },
     "sqlite": {"events", "names", "terms", "changes", "log", "sqlite"},
     "markup": set[str](),
@@ -54,6 +55,10 @@ OURS = {
     **{name: {*SHARED, name} for name in ("engineio", "hooks", "irc", "listening", "rest")},
     **{name: {*SHARED, "listening"} for name in ("polling", "sse")},
     "admin": {"names", "hooks"},
+    "doors": {
+        *(*SHARED, "websocket", "web", "files", "engineio", "socketio", "sse", "polling", "rest"),
+        *("hooks", "irc"),
+    },
     "socketio": {*SHARED, "engineio", "socketio"},
     "load": {"commands", "events", "load"},
 }
