@@ -282,15 +282,15 @@ class Upgrade(Entrance):
     """
     Where a WebSocket of *factory* begins, for whom it may.
 
-    *origins* may connect from other sites' pages; ``*`` is any.
+    Pages of *origins* may connect.
     """
 
     isLeaf = True
 
-    def __init__(self, factory: HardenedFactory, origins: list[str]) -> None:
+    def __init__(self, factory: HardenedFactory, origins: Origins) -> None:
         super().__init__()
         self.factory = factory
-        self._origins = Origins(origins)
+        self._origins = origins
         self._resource = WebSocketResource(factory)
 
     def render(self, request: server.Request) -> bytes | int:

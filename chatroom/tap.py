@@ -18,22 +18,23 @@ from twisted.application import service
 from twisted.internet import defer, endpoints, interfaces, task, tcp, threads
 from twisted.internet import reactor as _reactor
 from twisted.internet.error import ReactorNotRunning
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python import usage
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 
 from chatroom.chat import Chat
+from chatroom.doors import NAMES, Doors
 from chatroom.fast import FAST, Direct
-from chatroom.files import FilesDoor, Folder, FolderError
-from chatroom.hardened import HardenedFactory, Upgrade
+from chatroom.files import Folder, FolderError
+from chatroom.hooks import HooksError
 from chatroom.log import Log
 from chatroom.markup import render
 from chatroom.memory import MemoryLog
-from chatroom.site import Places, Site
+from chatroom.site import Site
 from chatroom.sqlite import SqliteLog, StoreError
-from chatroom.web import Door, Health, root
-from chatroom.websocket import ChatFactory, EchoFactory
+from chatroom.web import root
 
 PAGE = Path(__file__).parent / "web"
 TICK = 0.5
@@ -160,7 +161,9 @@ class Options(usage.Options):
     def __init__(self) -> None:
         super().__init__()
         self["listen"] = []
+        self["irc"] = []
         self["origin"] = []
+        self["doors"] = set(NAMES)
 
     def opt_listen(self, description: str) -> None:
         """
@@ -168,13 +171,23 @@ class Options(usage.Options):
         ssl:443:privateKey=key.pem:certKey=cert.pem, unix:/run/chatroom.sock,
         systemd:domain=INET:index=0. May be given more than once. [default: tcp:8080]
         """
+        self._endpoint("listen", description)
+
+    def opt_irc(self, description: str) -> None:
+        """
+        Where to listen for IRC clients, likewise: tcp:6667, ssl:6697:privateKey=key.pem. May be
+        given more than once; otherwise there is IRC over WebSocket alone.
+        """
+        self._endpoint("irc", description)
+
+    def _endpoint(self, option: str, description: str) -> None:
         try:
             endpoints.serverFromString(reactor, description)
         except Exception as error:
             raise usage.UsageError(
-                f"--listen: cannot listen on {description!r}: {error}"
+                f"--{option}: cannot listen on {description!r}: {error}"
             ) from error
-        self["listen"].append(description)
+        self[option].append(description)
 
     def opt_origin(self, origin: str) -> None:
         """
@@ -186,6 +199,15 @@ class Options(usage.Options):
                 f"--origin: {origin!r} is not an origin like https://chat.example"
             )
         self["origin"].append(origin)
+
+    def opt_without(self, door: str) -> None:
+        """
+        A door to leave closed: hooks, irc, poll, rest, socketio or sse. May be given more than
+        once.
+        """
+        if door not in NAMES:
+            raise usage.UsageError(f"--without: {door!r} is none of {', '.join(NAMES)}")
+        self["doors"].discard(door)
 
     def postOptions(self) -> None:
         self["listen"] = self["listen"] or ["tcp:8080"]
@@ -202,6 +224,16 @@ class Options(usage.Options):
             self["files"] = self["store"].with_name(f"{self['store'].name}.files")
 
 
+class Later(Factory):
+    """What serves a port that is bound before there is what serves it."""
+
+    noisy = False
+    factory: interfaces.IProtocolFactory
+
+    def buildProtocol(self, addr: Any) -> Any:
+        return self.factory.buildProtocol(addr)
+
+
 class ChatService(service.Service):
     """The room as *options* have it: listens, serves, and stops without losing anything."""
 
@@ -210,11 +242,11 @@ class ChatService(service.Service):
     def __init__(self, options: Options) -> None:
         self._options = options
         self._site = Site(Resource(), reactor)
+        self._irc = Later()
         self._ports: dict[str, interfaces.IListeningPort] = {}
         self._store: SqliteLog | None = None
         # Where there is no store, what was uploaded goes with the process, too.
         self._passing: TemporaryDirectory[str] | None = None
-        self._factories: list[HardenedFactory] = []
         self._frozen = 0
 
     def privilegedStartService(self) -> None:
@@ -228,20 +260,27 @@ class ChatService(service.Service):
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         for description in self._options["listen"]:
-            failed: list[Failure] = []
-            endpoint = endpoints.serverFromString(reactor, description)
-            endpoint.listen(self._site).addCallbacks(
-                partial(self._ports.__setitem__, description), failed.append
-            )
-            if failed:
-                error = failed[0].value
-                reason = getattr(error, "socketError", error)
-                raise CannotStart(f"chatroom: cannot listen on {description}: {reason}")
-            port: Any = self._ports[description]
-            if isinstance(port, tcp.Port) and "backlog=" not in description:
-                port.socket.listen(BACKLOG)
+            port = self._bind(description, self._site)
             if type(port) is tcp.Port and FAST:
                 port.transport = Direct
+        for description in self._options["irc"]:
+            self._bind(description, self._irc)
+
+    def _bind(self, description: str, factory: interfaces.IProtocolFactory) -> Any:
+        """Return the port *description*, bound for *factory*. Raises `CannotStart`."""
+        failed: list[Failure] = []
+        endpoint = endpoints.serverFromString(reactor, description)
+        endpoint.listen(factory).addCallbacks(
+            partial(self._ports.__setitem__, description), failed.append
+        )
+        if failed:
+            error = failed[0].value
+            reason = getattr(error, "socketError", error)
+            raise CannotStart(f"chatroom: cannot listen on {description}: {reason}")
+        port: Any = self._ports[description]
+        if isinstance(port, tcp.Port) and "backlog=" not in description:
+            port.socket.listen(BACKLOG)
+        return port
 
     def startService(self) -> None:
         """Open the store and the doors. Raises `CannotStart`."""
@@ -264,21 +303,14 @@ class ChatService(service.Service):
             files=self._folder,
             fault=lambda error: self._log.failure("a bug in markup", Failure(error)),
         )
-        heartbeat = {"ping": options["ping"], "ping_timeout": options["ping-timeout"]}
-        places = Places(options["max-connections"], options["max-per-address"])
-        factory = ChatFactory(chat, places, reactor, **heartbeat)
-        self._factories.append(factory)
-        self._uploads = FilesDoor(self._folder, chat.known, chat.spend, options["origin"])
-        doors: dict[str, Resource] = {
-            "ws": Door(factory, options["origin"]),
-            "health": Health(chat),
-            "files": self._uploads,
-        }
-        if options["echo"]:
-            echo = EchoFactory(reactor, **heartbeat)
-            self._factories.append(echo)
-            doors["echo"] = Upgrade(echo, options["origin"])
-        self._site.resource = root(options["web"], doors, lean=options["web"] == PAGE)
+        try:
+            self._doors = Doors(chat, self._folder, options, reactor)
+        except HooksError as error:
+            raise CannotStart(f"chatroom: {error}") from None
+        self._irc.factory = self._doors.irc
+        self._site.resource = root(
+            options["web"], self._doors.resources, lean=options["web"] == PAGE
+        )
         self._ticking = self._regularly(TICK, self._tick)
         self._sweeping = self._regularly(SWEEP, self._sweep)
         reactor.callWhenRunning(self._running)
@@ -293,10 +325,9 @@ class ChatService(service.Service):
         committed: defer.Deferred[None] = defer.Deferred()
         self._chat.log.check(lambda _: committed.callback(None))
         yield committed
-        yield defer.gatherResults([factory.farewell() for factory in self._factories])
+        yield self._doors.farewell()
         self._ticking.stop()
         self._sweeping.stop()
-        self._uploads.farewell()
         yield self._folder.close()
         if self._passing is not None:
             self._passing.cleanup()
@@ -343,7 +374,7 @@ class ChatService(service.Service):
             self._chat.tick()
         except Exception:  # noqa: BLE001 (the next tick may do)
             self._log.failure("a bug in a tick")
-        self._freeze(sum(factory.countConnections for factory in self._factories))
+        self._freeze(self._doors.connections)
 
     def _freeze(self, connections: int) -> None:
         """
@@ -365,7 +396,8 @@ class ChatService(service.Service):
         # The reactor's own would have the process die of the signal, and not with status 0.
         signal.signal(signal.SIGTERM, lambda *_: reactor.callFromThread(self._terminate))
         where = ", ".join(
-            address(description, port.getHost()) for description, port in self._ports.items()
+            address(description, self._ports[description].getHost())
+            for description in self._options["listen"]
         )
         self._log.info("The room is open: {where}", where=where)
         gc.collect()

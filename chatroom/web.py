@@ -43,9 +43,6 @@ class Door(Upgrade):
 
     factory: ChatFactory
 
-    def __init__(self, factory: ChatFactory, origins: list[str]) -> None:
-        super().__init__(factory, origins)
-
     def refused(
         self, params: dict[str, list[str]], who: str, transport: object
     ) -> tuple[int, str] | None:
@@ -183,6 +180,9 @@ def root(page: Path, doors: dict[str, Resource], *, lean: bool = False) -> Resou
 
     class Root(Resource):
         def getChild(self, name: bytes, request: server.Request) -> Resource:
+            # A WebSocket without a path is meant for the room.
+            if name == b"" and "ws" in doors and header(request, "upgrade") == "websocket":
+                return doors["ws"]
             assert request.postpath is not None and request.prepath is not None
             request.postpath.insert(0, request.prepath.pop())
             return files

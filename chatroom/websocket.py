@@ -145,7 +145,9 @@ class ChatFactory(HardenedFactory):
         self, chat: Chat, places: Places, reactor: IReactorTime, **heartbeat: float
     ) -> None:
         # JSON may spell a character outside the BMP in twelve bytes.
-        super().__init__(reactor, max(MESSAGE, 12 * chat.limits.message + 1024), **heartbeat)
+        self.message = max(MESSAGE, 12 * chat.limits.message + 1024)
+        """The most bytes of one message that comes in."""
+        super().__init__(reactor, self.message, **heartbeat)
         self.chat = chat
         self.places = places
 

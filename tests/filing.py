@@ -21,7 +21,7 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 
 from chatroom.files import FilesDoor, Folder
-from chatroom.site import Site
+from chatroom.site import Origins, Site
 from tests.rig import Peer, Transport
 
 ANN, BOB = "token-of-Ann", "token-of-Bob"
@@ -110,7 +110,7 @@ class FilesCase(TestCase):
             "wall": lambda: 1_000_000_000.0,
         }
         self.folder = Folder(self.path, **options | more)
-        self.door = FilesDoor(self.folder, self.known, self.spend, self.origins)
+        self.door = FilesDoor(self.folder, self.known, self.spend, Origins(self.origins))
         tree = Resource()
         tree.putChild(b"files", self.door)
         self.site = Site(tree, self.clock)

@@ -21,7 +21,7 @@ from chatroom.frames import frame
 from chatroom.hardened import Upgrade
 from chatroom.log import Log
 from chatroom.memory import MemoryLog
-from chatroom.site import Places, Site
+from chatroom.site import Origins, Places, Site
 from chatroom.tap import PAGE, TICK
 from chatroom.web import Door, Health, root
 from chatroom.websocket import ChatFactory, EchoFactory
@@ -158,7 +158,7 @@ class RoomCase(TestCase):
         self.chat = Chat(self.log, self.clock.seconds, lambda: 1_000_000_000.25)
         self.places = Places(self.connections, self.per_address)
         self.factory = ChatFactory(self.chat, self.places, self.clock)
-        origins = list(self.origins)
+        origins = Origins(self.origins)
         tree = root(
             PAGE,
             {

@@ -16,6 +16,7 @@ import urllib.request
 import weakref
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -24,6 +25,7 @@ from twisted.python.usage import UsageError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect, unix_connect
 
+from chatroom.doors import NAMES
 from chatroom.tap import FREEZE, PAGE, ChatService, Options, address
 from chatroom.web import IN_MEMORY
 from tests.daemon import TWISTD, Daemon, until
@@ -38,10 +40,12 @@ def parsed(*arguments: str) -> Options:
 def test_defaults() -> None:
     assert dict(parsed()) == {
         "listen": ["tcp:8080"],
+        "irc": [],
         "store": Path("chatroom.sqlite"),
         "web": PAGE,
         "echo": 0,
         "origin": [],
+        "doors": set(NAMES),
         "ping": 25.0,
         "ping-timeout": 20.0,
         "max-message": 4000,
@@ -61,8 +65,9 @@ def test_options() -> None:
     options = parsed(
         *("--listen", "tcp:1", "--listen", "unix:x", "--store", "memory:", "--echo"),
         *("--origin", "https://a.example", "--origin", "*", "--grace", "0.5", "--web", str(PAGE)),
-        *("--max-file", "0"),
+        *("--max-file", "0", "--without", "irc", "--without", "sse", "--without", "irc"),
     )
+    assert options["doors"] == {"hooks", "poll", "rest", "socketio"}
     assert options["listen"] == ["tcp:1", "unix:x"]
     assert options["store"] is None
     assert options["echo"] == 1
@@ -82,6 +87,7 @@ def test_options() -> None:
         ("listen", "nonsense", "cannot listen on 'nonsense'"),
         ("listen", "tcp:x", "cannot listen on 'tcp:x'"),
         ("listen", "nonsense:1", "cannot listen on 'nonsense:1'"),
+        ("irc", "tcp:x", "--irc: cannot listen on 'tcp:x'"),
         ("store", "x.sqlite", "neither sqlite:PATH nor memory:"),
         ("store", "sqlite:", "neither"),
         ("store", "memory:x", "neither"),
@@ -101,6 +107,7 @@ def test_options() -> None:
         ("talk-burst", "0", "0 is not from 1"),
         ("crowd", "0", "0 is not from 1"),
         ("grace", "1e9", "not from 0"),
+        ("without", "ws", "none of hooks, irc"),
     ],
 )
 def test_bad_values(option: str, value: str, says: str) -> None:
@@ -237,6 +244,7 @@ def test_echo_is_there_when_asked_for(tmp_path: Path) -> None:
 def test_bug_in_a_tick_is_not_its_last() -> None:
     service = ChatService(parsed())
     service._chat = None  # type: ignore[assignment]
+    service._doors = SimpleNamespace(connections=0)  # type: ignore[assignment]
     with capturedLogs() as logged:
         service._tick()
     assert [event["log_format"] for event in logged] == ["a bug in a tick"]

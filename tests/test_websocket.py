@@ -16,6 +16,7 @@ from twisted.internet.task import deferLater
 from chatroom import session as session_module
 from chatroom.hardened import Upgrade, address
 from chatroom.log import Unavailable
+from chatroom.site import Origins
 from chatroom.tap import reactor
 from chatroom.websocket import ChatProtocol
 from tests.rig import Peer, RoomCase, inflated, masked
@@ -101,7 +102,7 @@ class Conversation(RoomCase):
 
     def test_room_that_cannot_be(self) -> None:
         # The site's door would not let it in.
-        self.site.resource.putChild(b"bare", Upgrade(self.factory, []))
+        self.site.resource.putChild(b"bare", Upgrade(self.factory, Origins([])))
         assert self.enter("/bare?room=a%20b").code == 1008
 
     def test_subprotocols(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
@@ -125,13 +125,13 @@ class FilesDoor(Intake):
         folder: Folder,
         known: Callable[[str | None], int | None],
         spend: Callable[[int], float],
-        origins: Iterable[str],
+        origins: Origins,
     ) -> None:
         super().__init__()
         self._folder = folder
         self._known = known
         self._spend = spend
-        self._origins = Origins(origins)
+        self._origins = origins
         self._coming: set[Incoming] = set()
         self._users: Counter[int] = Counter()
 

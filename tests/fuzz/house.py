@@ -25,7 +25,7 @@ from chatroom.files import FilesDoor, Folder
 from chatroom.files.folder import UNSAID
 from chatroom.markup import render
 from chatroom.memory import MemoryLog
-from chatroom.site import Places, Site
+from chatroom.site import Origins, Places, Site
 from chatroom.tap import PAGE, TICK
 from chatroom.web import Door, Health, root
 from chatroom.websocket import ChatFactory
@@ -108,9 +108,9 @@ class MemoryHouse:
         )
         self._factory = ChatFactory(self._chat, Places(0, 0), loop)
         doors: dict[str, Resource] = {
-            "ws": Door(self._factory, []),
+            "ws": Door(self._factory, Origins([])),
             "health": Health(self._chat),
-            "files": FilesDoor(self._folder, self._chat.known, self._chat.spend, []),
+            "files": FilesDoor(self._folder, self._chat.known, self._chat.spend, Origins([])),
         }
         self._site = Site(root(PAGE, doors), loop)
         self._site.doStart()

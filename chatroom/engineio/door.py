@@ -1,0 +1,247 @@
+"""The way in: handshakes, polls and WebSockets, all at one path."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
+
+import msgspec
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.task import deferLater
+from twisted.web import server
+
+from chatroom.engineio.codec import Malformed, TooLarge
+from chatroom.engineio.polling import Payload, Polling, Polls
+from chatroom.engineio.socket import Application, Query, Socket, Sockets
+from chatroom.engineio.websocket import EngineFactory
+from chatroom.events import Close
+from chatroom.fast import Opening
+from chatroom.hardened import Upgrade, address
+from chatroom.site import (
+    Entrance,
+    Intake,
+    Nothing,
+    Origins,
+    Places,
+    Request,
+    answer,
+    cross,
+    header,
+    preflight,
+)
+
+PAYLOAD = 65_536
+"""The most bytes of one message that comes in."""
+
+
+class Trouble(NamedTuple):
+    """What is wrong with a request: what clients know it by, its *words*, and the *status*."""
+
+    code: int
+    words: str
+    status: int = 400
+    retry: float | None = None
+
+
+TRANSPORT = Trouble(0, "Transport unknown")
+SESSION = Trouble(1, "Session ID unknown")
+METHOD = Trouble(2, "Bad handshake method")
+REQUEST = Trouble(3, "Bad request")
+FORBIDDEN = 4
+VERSION = Trouble(5, "Unsupported protocol version")
+TOO_LARGE = Trouble(3, "Payload too large", 413)
+"""These numbers and most of these words are those of the reference server."""
+
+
+class WebSockets(Upgrade):
+    """The part of *door* that is for WebSockets."""
+
+    def __init__(self, door: EngineDoor, factory: EngineFactory, origins: Origins) -> None:
+        super().__init__(factory, origins)
+        self._door = door
+
+    def refused(self, params: Query, who: str, transport: object) -> tuple[int, str] | None:
+        trouble = self._door.trouble(params, "websocket", b"GET")
+        if trouble is None and "sid" not in params:
+            trouble = self._door.full(who)
+        if trouble is not None:
+            return trouble.status, trouble.words
+        return super().refused(params, who, transport)
+
+
+class EngineDoor(Intake, Entrance):
+    """
+    Where clients of *application* come in, at ``/NAME/`` for its name in the resource tree.
+
+    *reactor* gives the time. *origins* are whose pages may connect, *places* what is counted of.
+    Every *ping_interval* seconds the client is asked for a sign of life (in version 3 it gives one
+    unasked), for which it has *ping_timeout* seconds. *max_payload* is the most bytes of a message;
+    *transports* are those that clients may use.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        reactor: IReactorTime,
+        origins: Origins,
+        places: Places,
+        *,
+        ping_interval: float = 25.0,
+        ping_timeout: float = 20.0,
+        max_payload: int = PAYLOAD,
+        transports: Sequence[str] = ("polling", "websocket"),
+    ) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self._origins = origins
+        self._places = places
+        self._transports = transports
+        self._sockets = Sockets(
+            application, reactor, places, ping_interval, ping_timeout, max_payload
+        )
+        self._polls = Polls(reactor, max_payload)
+        self._factory = EngineFactory(reactor, self._sockets)
+        self._websockets = WebSockets(self, self._factory, origins)
+
+    def farewell(self) -> Deferred[Any]:
+        """End all sockets; they may come back. Fires when they are gone, soon."""
+        for socket in list(self._sockets.by_id.values()):
+            socket.close(Close.RESTART, "the server is stopping; come back soon")
+        # Behind what tells the application.
+        told: Deferred[None] = deferLater(self._reactor, 0)
+        return gatherResults([self._factory.farewell(), told])
+
+    # Requests.
+
+    def admit(self, request: Request, length: int | None) -> Nothing:
+        query = query_of(request)
+        socket = self._sockets.by_id.get(query.get("sid", [""])[-1])
+        polling = None if socket is None else socket.transport
+        if (
+            request.method == b"POST"
+            and isinstance(polling, Polling)
+            and self._origins.admit(request)
+        ):
+            return polling.admit(request, length)
+        return Nothing()
+
+    def render(self, request: server.Request) -> bytes | int:
+        """Answer *request*, whatever its method."""
+        if header(request, "origin") is not None:
+            # Clients of version 3 ask for this unless they are told otherwise. No cookie counts here.
+            request.setHeader("Access-Control-Allow-Credentials", "true")
+        if request.method == b"OPTIONS":
+            return preflight(request, self._origins, "GET, POST", "Authorization, Content-Type")
+        if (strange := cross(request, self._origins)) is not None:
+            return refuse(request, Trouble(FORBIDDEN, strange.words, strange.status))
+        if request.postpath not in ([], [b""]):
+            return answer(request, 404, "there is nothing here")
+        if "websocket" in (header(request, "upgrade") or "").lower():
+            return self._websockets.render(request)
+        query = query_of(request)
+        trouble = self.trouble(query, "polling", request.method)
+        if trouble is not None:
+            return refuse(request, trouble)
+        sid = query.get("sid", [""])[-1]
+        if not sid:
+            return self._begin(request, query)
+        socket = self._sockets.by_id.get(sid)
+        polling = socket.transport if socket is not None else self._polls.leaving[sid]
+        assert isinstance(polling, Polling)
+        if request.method == b"POST":
+            return self._post(request, polling)
+        if not polling.poll(request):
+            polling.socket.drop()
+            return refuse(request, REQUEST)
+        return server.NOT_DONE_YET
+
+    def _begin(self, request: server.Request, query: Query) -> bytes | int:
+        who = address(request.getClientAddress(), header(request, "x-forwarded-for"))
+        if (trouble := self.full(who)) is not None:
+            return refuse(request, trouble)
+        headers = {
+            name.decode("latin-1").lower(): b",".join(values).decode("latin-1")
+            for name, values in request.requestHeaders.getAllRawHeaders()
+        }
+        socket = Socket(self._sockets, int(query["EIO"][-1]), query, headers, who)
+        polling = Polling(socket, self._polls)
+        upgrades = [name for name in self._transports if name != "polling"]
+        self._sockets.open(socket, polling, upgrades)
+        # Answered before there is more: not all clients look for more in this answer.
+        polling.poll(request)
+        socket.tell(self._sockets.application.opened)
+        return server.NOT_DONE_YET
+
+    def _post(self, request: server.Request, polling: Polling) -> bytes | int:
+        body, trouble = request.content, REQUEST
+        if body is polling.posting and isinstance(body, Payload) and not body.too_large:
+            try:
+                return polling.post(request)
+            except TooLarge:
+                trouble = TOO_LARGE
+            except Malformed as error:
+                trouble = Trouble(REQUEST.code, str(error))
+        elif body is polling.posting or polling.posting is None:
+            trouble = TOO_LARGE
+        # What was in it is lost, so nothing that follows can be right.
+        polling.socket.drop()
+        return refuse(request, trouble)
+
+    # WebSockets that begin in the short way.
+
+    def begin(self, transport: Any, peer: IAddress, asked: Opening) -> Any:
+        if asked.path[1:].partition(b"/")[2]:
+            return None
+        return self._websockets.begin(transport, peer, asked)
+
+    # For both.
+
+    def trouble(self, query: Query, transport: str, method: bytes) -> Trouble | None:
+        """Return what is wrong with a request that came by *transport*, if there is something."""
+        wish, version, sid = (query.get(name, [""])[-1] for name in ("transport", "EIO", "sid"))
+        if wish not in self._transports:
+            return TRANSPORT
+        if not sid:
+            if method != b"GET":
+                return METHOD
+        elif (socket := self._sockets.by_id.get(sid)) is None:
+            if sid not in self._polls.leaving or method != b"GET" or transport != "polling":
+                return SESSION
+        elif (
+            version != str(socket.version)
+            or method not in (b"GET", b"POST")
+            or (transport == "polling" and not isinstance(socket.transport, Polling))
+        ):
+            return REQUEST
+        if wish != transport:
+            return REQUEST
+        return None if version in ("3", "4") else VERSION
+
+    def full(self, who: str) -> Trouble | None:
+        """Return why there is no place for one more from the address *who*, if so."""
+        refusal = self._places.refused(who)
+        if refusal is None:
+            return None
+        return Trouble(FORBIDDEN, refusal.words, refusal.status, refusal.retry)
+
+
+def query_of(request: server.Request) -> Query:
+    """Return what stands in the URL of *request*."""
+    # As Autobahn parses it; Twisted takes a semicolon for a separator too.
+    return parse_qs(request.uri.partition(b"?")[2].decode("latin-1"))
+
+
+def refuse(request: server.Request, trouble: Trouble) -> bytes:
+    """Set the status of *trouble* and return it as clients expect it."""
+    request.setResponseCode(trouble.status, HTTPStatus(trouble.status).phrase.encode())
+    request.setHeader("Content-Type", "application/json")
+    request.setHeader("Cache-Control", "no-store")
+    if trouble.retry is not None:
+        request.setHeader("Retry-After", str(math.ceil(trouble.retry)))
+    if request.method == b"HEAD":
+        return b""
+    return msgspec.json.encode({"code": trouble.code, "message": trouble.words})

@@ -1,0 +1,1 @@
+var Socket = new WebSocket(url, [protocol] );
