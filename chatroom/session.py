@@ -376,26 +376,20 @@ class Visit(Session):
 
     def __init__(self, chat: Chat, user: User) -> None:
         super().__init__(chat, user, _unsent, _unended, known=True)
-        self._opened: Room[Session] | None = None
+        self.opened: Room[Session] | None = None
+        """The room that was asked for last."""
 
     def room(self, wish: str) -> Room[Session]:
         name = room_name(wish)
         self.admit(name)
-        self._opened = self.chat.open(name)
-        return self._opened
+        self.opened = self.chat.open(name)
+        return self.opened
 
     def join(self, name: Name, after: int | None, epoch: str | None) -> None:
         raise Problem("forbidden", "a room is entered by a connection that stays")
 
     def end(self, code: Close, reason: str) -> None:
         """Nothing: who visits has no connection to lose."""
-
-    def ask(self, command: Command, told: Told) -> None:
-        """Do *command*, and give *told* the answer."""
-        self.receive(command, told)
-        if self._opened is not None:
-            self.chat.settled(self._opened, 0)
-            self._opened = None
 
 
 def error(command: Command, problem: Problem) -> Error:

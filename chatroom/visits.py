@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING
 from chatroom.commands import Command
 from chatroom.events import Self
 from chatroom.log import Unavailable
+from chatroom.room import Room
 from chatroom.saying import SAYING
-from chatroom.session import UNAVAILABLE, Problem, Told, User, Visit, error
+from chatroom.session import UNAVAILABLE, Problem, Session, Told, User, Visit, error
 
 if TYPE_CHECKING:
     from chatroom.chat import Chat
 
 STAY = 60.0
 """So many seconds somebody is known after the last thing that they asked: their name is theirs."""
+OPEN = 10.0
+"""So many seconds a room is kept open after it was asked for, for that it takes some reading …"""
+ROOMS = 100
+"""… and at most so many rooms."""
 
 
 class Visits:
@@ -26,6 +31,7 @@ class Visits:
         self._nobody = Visit(chat, User(0, None))
         # In the order of their ends.
         self._visits: dict[int, tuple[Visit, float]] = {}
+        self._rooms: dict[str, tuple[Room[Session], float]] = {}
 
     def __contains__(self, user: User) -> bool:
         """Whether *user* is known for a visit."""
@@ -48,7 +54,10 @@ class Visits:
         except Problem as problem:
             told(error(command, problem))
         else:
-            visit.ask(command, told)
+            visit.receive(command, told)
+            if visit.opened is not None:
+                self._keep(visit.opened)
+                visit.opened = None
 
     def introduce(self, name: str | None) -> Self:
         """Return somebody new, called *name*. Raises `Problem` and `Unavailable`."""
@@ -74,9 +83,28 @@ class Visits:
         while self._visits:
             id, (visit, until) = next(iter(self._visits.items()))
             if until > now:
-                return
+                break
             del self._visits[id]
             self._chat.release(visit.user)
+        while self._rooms and next(iter(self._rooms.values()))[1] <= now:
+            self._close()
+
+    def _keep(self, room: Room[Session]) -> None:
+        """Keep *room* open for a while, if anything was said in it."""
+        known = self._rooms.pop(room.key, None)
+        if known is None and room.last:
+            room.pending += 1
+        elif known is None:
+            self._chat.settled(room, 0)
+            return
+        self._rooms[room.key] = room, self._chat.clock() + OPEN
+        if len(self._rooms) > ROOMS:
+            self._close()
+
+    def _close(self) -> None:
+        """Keep the room no longer that was kept first."""
+        room, _ = self._rooms.pop(next(iter(self._rooms)))
+        self._chat.settled(room, 1)
 
     def _visit(self, command: Command, token: str | None, name: str | None) -> Visit:
         if token is not None:

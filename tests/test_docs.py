@@ -26,6 +26,7 @@ from playwright.sync_api import expect
 from websockets import ClientConnection, connect
 
 from chatroom import asking, changes, log, mentions, room, rooms, saying, session, websocket
+from chatroom.admin import AddIncoming, AddOutgoing
 from chatroom.commands import (
     Bad,
     Command,
@@ -232,7 +233,7 @@ def test_the_table_has_all_options_with_their_defaults() -> None:
 
 def test_no_option_is_named_that_is_not_there() -> None:
     known = {*Options().docs, "help", "pidfile", "upgrade", "now", "reference"}
-    known |= {*load_options.Options().docs}
+    known |= {*load_options.Options().docs, *AddIncoming().docs, *AddOutgoing().docs}
     mentioned = {
         option
         for path in [*WORDS, *(REPO / "docs" / "deploy").iterdir()]

@@ -35,7 +35,7 @@ OURS = {
         *("commands", "events", "names", "changes", "log", "mentions", "room", "session", "chat"),
     },
     "asking": {"commands", "events", "names", "log", "room", "session"},
-    "visits": {"commands", "events", "log", "saying", "session", "chat"},
+    "visits": {"commands", "events", "log", "room", "saying", "session", "chat"},
     "users": {"events", "names", "log", "session"},
     "rooms": {"events", "names", "log", "room", "session", "users"},
     "chat": {

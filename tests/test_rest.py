@@ -543,6 +543,8 @@ class Requests(RestCase):
         )
         answer = self.ask("HEAD", "/rooms/tea/messages/2")
         assert (answer.status, answer.data) == (404, None)
+        # Of another length than that of GET nothing may be said (RFC 9110, section 8.6).
+        assert answer.header("Content-Length") is None
 
     def test_bodies(self) -> None:
         ann, path = self.come("Ann"), "/rooms/tea/messages"

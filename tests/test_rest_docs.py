@@ -48,8 +48,7 @@ def asked(command: str) -> tuple[str, str]:
     curl, *words = shlex.split(command)
     assert curl == "curl"
     (url,) = (word for word in words if word.startswith("http://127.0.0.1:8080/"))
-    posted = {"-d", "--data-binary"} & set(words)
-    method = words[words.index("-X") + 1] if "-X" in words else "POST" if posted else "GET"
+    method = words[words.index("-X") + 1] if "-X" in words else "POST" if "-d" in words else "GET"
     return method, urlsplit(url).path
 
 

@@ -38,7 +38,7 @@ from chatroom.events import (
     Typed,
 )
 from chatroom.session import PATIENCE, Problem
-from chatroom.visits import STAY
+from chatroom.visits import OPEN, ROOMS, STAY
 from tests.hall import Hall, only, texts
 
 
@@ -197,6 +197,31 @@ def test_nobody_may_read() -> None:
     assert hall.chat.users == {}
     assert isinstance(ask(hall, Mine()), Owned)
     assert isinstance(ask(hall, command("ping", b'{"n":1}')), Pong)
+
+
+def test_a_room_that_was_asked_for_stays_open_for_a_while() -> None:
+    hall = Hall(rate=0)
+    said(hall, "hello")
+    hall.tick(OPEN)
+    assert hall.chat.rooms == {}
+    ask(hall, History())
+    room = hall.chat.rooms["lobby"]
+    hall.tick(OPEN / 2)
+    ask(hall, History())
+    hall.tick(OPEN / 2)
+    assert hall.chat.rooms == {"lobby": room}
+    ask(hall, History("nothing-was-said-here"))
+    assert hall.chat.rooms.keys() == {"lobby"}
+    hall.tick(OPEN / 2)
+    assert hall.chat.rooms == {}
+    token = hall.chat.introduce("Bot").token
+    for n in range(ROOMS + 5):
+        ask(hall, Talk("hello", room=str(n)), token=token)
+        ask(hall, History(str(n)))
+        hall.now += 0.01
+    assert len(hall.chat.rooms) == ROOMS
+    hall.tick(OPEN)
+    assert hall.chat.rooms == {}
 
 
 def test_rooms_of_others_are_closed() -> None:

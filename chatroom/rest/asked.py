@@ -73,7 +73,8 @@ class Asked:
             request.setResponseCode(self._status)
             request.setHeader("Content-Type", "application/json")
             request.setHeader("Cache-Control", "no-store")
-        request.setHeader("Content-Length", str(len(body)))
+        if body:
+            request.setHeader("Content-Length", str(len(body)))
         request.write(body)
         request.finish()
 

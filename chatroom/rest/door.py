@@ -1,54 +1,25 @@
-"""Where requests come in (`Door`): which operation they are for, and what they say."""
+"""Where requests come in (`Door`), and which operation they are for."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
-import msgspec
-from msgspec import UNSET, structs
 from twisted.web import server
 
 from chatroom.chat import Chat
 from chatroom.rest.asked import Asked
 from chatroom.rest.openapi import document
 from chatroom.rest.operations import OPERATIONS, Operation
-from chatroom.rest.refusals import (
-    BAD_METHOD,
-    BAD_TYPE,
-    GONE,
-    NOBODY,
-    NOBODYS_NONCE,
-    NOT_FOUND,
-    TOO_LARGE,
-    Turned,
-    bad,
-)
-from chatroom.site import (
-    UNKNOWN,
-    Body,
-    Intake,
-    Nothing,
-    Origins,
-    Request,
-    bearer,
-    cross,
-    header,
-    preflight,
-    refused,
-)
+from chatroom.rest.reading import read
+from chatroom.rest.refusals import BAD_METHOD, NOT_FOUND, Turned
+from chatroom.site import Body, Intake, Nothing, Origins, Request, cross, preflight, refused
 
 BODY = 65_536
 """The most bytes of a body, unless the longest message takes more."""
 HEADERS = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID"
 """What a page of another site may send."""
-WRONG = (msgspec.MsgspecError, UnicodeError, RecursionError)
-
-_KEY = re.compile(r'("?)([!#-~]{1,64})\1')
-"""A nonce in a header: with quotes as RFC 9651 has strings, or without."""
 
 Inside = Callable[[Request, str], bytes | int]
 """Renders a request for something in the room of that name."""
@@ -108,7 +79,7 @@ class Door(Intake):
         if inside is not None:
             return inside(request, path[1])
         try:
-            asked = self._read(request, place[method], named)
+            asked = read(self._chat, request, place[method], named)
         except Turned as turned:
             return refused(request, turned.refusal)
         place[method].does(asked)
@@ -123,33 +94,6 @@ class Door(Intake):
                     return place, {part[1:-1]: said for part, said in pairs if part[0] == "{"}
         return {}, {}
 
-    def _read(self, request: Request, operation: Operation, named: dict[str, str]) -> Asked:
-        """Return what *request* asks of *operation*. Raises `Turned`."""
-        token = bearer(request)
-        me = self._chat.known(token)
-        if me is None and header(request, "authorization") is not None:
-            raise Turned(UNKNOWN)
-        if me is None and operation.token:
-            raise Turned(NOBODY)
-        path: dict[str, Any] = dict(named)
-        if "id" in path:
-            path["id"] = message_id(named["id"])
-        given: dict[str, Any] = {}
-        try:
-            if operation.query is not None:
-                given |= members(msgspec.convert(query(request), operation.query, strict=False))
-            if operation.body is not None:
-                given |= members(msgspec.json.decode(body(request), type=operation.body))
-        except RecursionError:
-            raise Turned(bad("nested too deep")) from None
-        except WRONG as error:
-            raise Turned(bad(str(error))) from error
-        if operation.once:
-            given["nonce"] = nonce(request, given.get("nonce"))
-            if me is None and given["nonce"] is not None:
-                raise Turned(NOBODYS_NONCE)
-        return Asked(self._chat, request, operation.status, token, me, path, given)
-
 
 def doors(
     chat: Chat, origins: Origins, inside: Mapping[str, Inside] = MappingProxyType({})
@@ -160,8 +104,8 @@ def doors(
     def describe(asked: Asked) -> None:
         asked.answer(described)
 
-    read = Operation("GET", "/openapi.json", describe, None, frozenset())
-    found = {"openapi.json": Door(chat, origins, [read])}
+    reading = Operation("GET", "/openapi.json", describe, None, frozenset())
+    found = {"openapi.json": Door(chat, origins, [reading])}
     for name in ("rooms", "users", "search"):
         own = [operation for operation in OPERATIONS if operation.path.split("/")[1] == name]
         found[name] = Door(chat, origins, own, inside if name == "rooms" else {})
@@ -175,51 +119,3 @@ def segments(uri: bytes) -> list[str]:
         return [unquote_to_bytes(part).decode() for part in path.split(b"/")[1:]]
     except UnicodeError:
         return []
-
-
-def message_id(text: str) -> int:
-    """Return *text*, part of a path, as the id of a message. Raises `Turned`."""
-    if not re.fullmatch("[0-9]{1,16}", text):
-        raise Turned(GONE)
-    return int(text)
-
-
-def query(request: Request) -> dict[str, str]:
-    """Return the parameters of *request*. Raises `Turned` and `UnicodeError`."""
-    text = request.uri.partition(b"?")[2].decode("ascii")
-    pairs = parse_qsl(text, keep_blank_values=True, errors="strict")
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise Turned(bad("a parameter comes only once"))
-    return found
-
-
-def body(request: Request) -> bytes:
-    """Return the JSON that came with *request*; nothing is an empty object. Raises `Turned`."""
-    content = request.content
-    if not isinstance(content, Body):
-        return b"{}"
-    type = (header(request, "content-type") or "").partition(";")[0].strip().lower()
-    if type != "application/json" or header(request, "content-encoding") not in (None, "identity"):
-        raise Turned(BAD_TYPE)
-    if content.too_large:
-        raise Turned(TOO_LARGE)
-    return content.data
-
-
-def nonce(request: Request, given: str | None) -> str | None:
-    """Return the nonce of *request*, whose body has *given*. Raises `Turned`."""
-    key = header(request, "idempotency-key")
-    if key is None:
-        return given
-    found = _KEY.fullmatch(key)
-    if found is None:
-        raise Turned(bad("Idempotency-Key is of 1 to 64 visible characters, without quotes"))
-    if given not in (None, found[2]):
-        raise Turned(bad("Idempotency-Key and nonce are not the same"))
-    return found[2]
-
-
-def members(record: Any) -> dict[str, Any]:
-    """Return those of *record* that were given."""
-    return {name: value for name, value in structs.asdict(record).items() if value is not UNSET}
