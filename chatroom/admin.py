@@ -94,6 +94,8 @@ class AddOutgoing(Command):
             )
         if "@" in parts.netloc or parts.fragment or " " in self["url"]:
             raise usage.UsageError("--url: it has a user, a fragment or a space in it")
+        if ":" in (parts.hostname or ""):
+            raise usage.UsageError("--url: give a name in place of an IPv6 address")
         if not self["allow-private"] and not _perhaps_public(parts.hostname or ""):
             raise usage.UsageError(f"--url: {parts.hostname} is not public; see --allow-private")
 
@@ -134,7 +136,7 @@ class Remove(Command):
         self["id"] = ids[0]
 
     def do(self, hooks: HooksFile) -> None:
-        if not hooks.remove(self["id"]):
+        if not (self["id"].isascii() and hooks.remove(self["id"])):
             raise Trouble(f"there is no hook {self['id']!r}")
 
 

@@ -20,6 +20,7 @@ from chatroom.hooks.file import HooksError, HooksFile, Incoming, new_id
 from chatroom.hooks.incoming import BODY, digest
 from chatroom.log import Unavailable
 from chatroom.memory import MemoryLog
+from chatroom.session import Problem
 from chatroom.site import Origins
 from tests.rig import Peer, RoomCase
 
@@ -142,6 +143,13 @@ class Saying(HooksCase):
         self.assertEqual(len({message["from"]["id"] for message in said}), 1)
         self.assertEqual(ann.said("rename"), [])
 
+    def test_a_name_is_had_for_one_message_only(self) -> None:
+        self.post({"text": "x", "username": "Ann"})
+        ann = self.enter("/ws?name=Ann")
+        (init,) = ann.said("init")
+        self.assertEqual(init["self"]["name"], "Ann")
+        self.assertEqual(init["messages"][0]["from"]["name"], "Ann")
+
     def test_a_name_that_cannot_be_had(self) -> None:
         ann = self.enter("/ws?name=Ann")
         for username in ("Ann", "ann", "x" * 33, "\u202e", "a\nb", " "):
@@ -244,6 +252,22 @@ class Answering(HooksCase):
         self.assertEqual(peer.header("Retry-After"), "1")
         self.settle(1)
         self.assertAnswer(self.post({"text": "x"}), 200, "ok")
+
+    def test_too_many_strangers(self) -> None:
+        with self.assertRaisesRegex(Problem, "strangers"):
+            while True:
+                self.chat.introduce(None)
+        peer = self.post({"text": "x"})
+        self.assertAnswer(peer, 429, "rate_limited")
+        self.settle(1)
+        self.assertAnswer(self.post({"text": "x"}), 200, "ok")
+
+    def test_what_is_no_fault_of_who_posts(self) -> None:
+        # No hook that `chatroom-admin` makes is like this.
+        self.add("odd", room="@98-99")
+        self.settle(1)
+        self.assertAnswer(self.post({"text": "x"}, "/hooks/odd"), 500, "rollup_error")
+        self.assertEqual(self.lines(), ["a hook cannot say something: forbidden"])
 
     def test_a_store_that_cannot_be_written(self) -> None:
         self.post({"text": "x"})

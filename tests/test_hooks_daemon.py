@@ -208,7 +208,9 @@ def test_a_receiver_that_is_away(tmp_path: Path) -> None:
             until(lambda: "well" in listed(tmp_path, id), 10, "no trouble")
         assert f"hook {id} fails, and is tried again: the answer is 503" in daemon.output
         assert f"hook {id} works again" in daemon.output
-        assert "secret words" not in daemon.output
+        assert daemon.output.count(f"hook {id}") == 2
+        for word in ("secret words", "factory"):
+            assert word not in daemon.output
         assert posts.url not in daemon.output
         assert daemon.stop() == 0
 

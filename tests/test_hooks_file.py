@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -54,6 +55,16 @@ def test_nobody_else_may_read_it(path: Path, hooks: HooksFile) -> None:
     path.chmod(0o644)
     with closing(HooksFile(path)):
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_makes_is_whose_folder_it_is(path: Path) -> None:
+    os.chown(path.parent, 12_345, 12_346)
+    with closing(HooksFile(path)) as hooks:
+        hooks.add(Incoming("a", "lobby", "x", b"d"))
+        files = list(path.parent.iterdir())
+        assert len(files) > 1
+        assert {(file.stat().st_uid, file.stat().st_gid) for file in files} == {(12_345, 12_346)}
 
 
 def test_what_is_kept(path: Path, hooks: HooksFile) -> None:

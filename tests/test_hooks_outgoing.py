@@ -17,6 +17,7 @@ from chatroom.hooks import Hooks, beside
 from chatroom.hooks.file import HooksFile, Outgoing, State, new_id
 from chatroom.hooks.signing import new_key
 from chatroom.memory import MemoryLog
+from chatroom.names import BadName
 from chatroom.site import Origins
 from tests.test_hooks import at_once
 from tests.test_hooks_posting import PUBLIC, Book, Net
@@ -123,6 +124,29 @@ class Outgoings(TestCase):
         self.assertEqual(self.posted, ["1", "1"])
         first, second = (headers["webhook-id"] for headers, _ in self.book.requests)
         self.assertEqual(first, second)
+
+    def test_ended_in_the_middle_of_a_post_on_a_connection_that_was_kept(self) -> None:
+        self.add()
+        self.say("1")
+        self.book.answer = lambda request: NOT_DONE_YET
+        self.say("2")
+        self.successResultOf(self.hooks.stop())
+        self.net.settle(60)
+        self.assertEqual(self.posted, ["1", "2"])
+        self.assertEqual(len(self.net.dialled), 1)
+        self.assertIsNone(self.state().trouble)
+        self.assertEqual(self.net.getDelayedCalls(), [])
+        self.begin()
+
+    def test_one_that_cannot_be(self) -> None:
+        # No hook that `chatroom-admin` makes is like this.
+        self.others.add(Outgoing("0", "no room", "http://a.example/", False, b"key"))
+        self.net.settle(5)
+        self.assertEqual(len(self.flushLoggedErrors(BadName)), 1)
+        self.others.remove("0")
+        self.add()
+        self.say("x")
+        self.assertEqual(self.posted, ["x"])
 
     def test_how_it_is(self) -> None:
         self.add()

@@ -169,6 +169,22 @@ class Slowness(IrcCase):
         bob.said("PRIVMSG #tea :four")
         assert bodies(ada.take()) == [":Bobby!~Bob@u2.chat.room PRIVMSG #tea :four"]
 
+    def test_who_was_slow_for_nothing_is_told_the_rest_once(self) -> None:
+        ada = self.irc_user("Ada", "#tea")
+        self.clog(ada, True)
+        self.clog(ada, False)
+        bob = self.irc_user("Bob", "#tea")
+        assert ada.take() == [":Bob!~Bob@u2.chat.room JOIN #tea"]
+        self.clog(ada, True)
+        self.irc_user("Grace", "#tea")
+        bob.said("PART #tea")
+        self.clog(ada, False)
+        self.settle()
+        assert ada.take() == [
+            ":Bob!~Bob@u2.chat.room PART #tea",
+            ":Grace!~Grace@u3.chat.room JOIN #tea",
+        ]
+
     def test_what_one_says_while_it_is_slow_is_done(self) -> None:
         ada, web = self.irc_user("Ada", "#tea", MODERN), self.web_user("Web")
         ada.take()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import count
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
 
 from chatroom.events import encode
-from chatroom.log import Unavailable
+from chatroom.log import Outcome, Unavailable
 from tests.listeners import SMALL, Listener, ListeningCase, Memory, path
 from tests.rig import Peer
 
@@ -120,6 +121,41 @@ class PollTests(ListeningCase):
         assert not listener.status
         self.settle(0.5)
         assert listener.json["events"] == []
+
+    def test_the_time_does_not_begin_before_the_room_has_said_where_one_is(self) -> None:
+        go_on = self.hold()
+        first, third = self.poll(wait=0), self.poll(after=0)
+        second = self.poll("tea", after=0, wait=1)
+        self.settle(5)
+        assert not (first.status or second.status or third.status)
+        go_on()
+        assert names(first) == ["init", "join"]
+        assert names(second) == ["init"]
+        self.settle(9)
+        assert not third.status
+
+    def test_what_happens_as_one_comes_is_told_at_once(self) -> None:
+        peer = self.enter()
+        go_on = self.hold()
+        answer = self.poll(after=0)
+        peer.talk("talk", message="hello")
+        self.settle()
+        assert not answer.status
+        go_on()
+        assert names(answer) == ["init", "talk"]
+        assert answer.json["events"][0]["data"]["resumed"]
+
+    def hold(self) -> Callable[[], None]:
+        """Have the log tell nothing until what is returned is called."""
+        listener, held = self.log.listener, list[Outcome]()
+        self.log.listener = held.extend
+
+        def go_on() -> None:
+            self.log.listener = listener
+            listener(held)
+            self.settle()
+
+        return go_on
 
     def test_a_wait_that_is_none(self) -> None:
         for wait in ("56", "100", "-1", "1.5", "nan", "1e1", "٣", "1 "):
@@ -320,6 +356,8 @@ class WhoTests(ListeningCase):
             one.look()
             two.look()
             assert one.memory.ids == two.memory.ids == list(range(1, number + 1))
+            # One of them can do what both could.
+            assert self.places.taken == 2
         self.settle(11)
         assert [event for event, _ in peer.events] == [
             *("init", "join", "talk", "talk", "talk", "exit"),
@@ -386,6 +424,7 @@ class LossTests(ListeningCase):
             assert someone.look() == ["init"]
             assert someone.memory.starts == 2
             assert someone.memory.last == 15
+            assert not peer.said("exit")
 
     def test_the_store_cannot_be_read(self) -> None:
         with mock.patch.object(self.log, "room", side_effect=Unavailable("no")):
@@ -492,6 +531,7 @@ class PropertyTests(ListeningCase):
         someone.cut()
         peer.transport.loseConnection()
         self.settle()
+        self.pumps.clear()
         return stays, someone.memory
 
     def alive(self, peer: Peer) -> None:

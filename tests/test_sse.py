@@ -417,7 +417,8 @@ class TroubleTests(ListeningCase):
         stream.server.stuck = True
         self.flood(20)
         assert stream.server.held > 60_000
-        self.settle(15)
+        # By now it was asked, and may take its time to answer.
+        self.settle(26)
         stream.server.stuck = False
         self.settle(30)
         assert not stream.lost
@@ -564,6 +565,7 @@ class PropertyTests(ListeningCase):
         for end in (peer, stream):
             end.transport.loseConnection()
         self.settle()
+        self.pumps.clear()
         return stays, comes
 
     def back(self, room: str, cursor: str) -> Listener:

@@ -3,8 +3,8 @@ Webhooks: by the ones programs say something in a room, by the others they are t
 
 `file` is where they are kept, beside the store; ``chatroom-admin`` changes it while the daemon runs.
 `incoming` is the door for the ones, which reads what is posted by `slack` and `mrkdwn`. Of the others
-each is a `delivery`: a cursor on its room, which hands on by `posting`, signed by `signing` and to no
-`address` that is not public.
+each is a `delivery`: a cursor on its room, which hands on by `posting`, signed by `signing`, in `ways`
+that lead to no `address` that is not public.
 """
 
 from __future__ import annotations
@@ -113,8 +113,9 @@ class Hooks:
         self._incoming.clear()
         for id in self._outgoing.keys() - {hook.id for hook in hooks}:
             delivery, receiver = self._outgoing.pop(id)
-            delivery.stop()
+            # In this order, for what is given up looks like what is lost.
             receiver.close()
+            delivery.stop()
         for hook in hooks:
             if isinstance(hook, Incoming):
                 self._incoming[hook.digest] = known.get(hook.id, hook)

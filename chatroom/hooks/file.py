@@ -123,6 +123,10 @@ class HooksFile:
             try:
                 inode = os.fstat(file).st_ino
                 os.fchmod(file, 0o600)
+                if os.geteuid() == 0:
+                    # The daemon, which need not be root, is whose folder it is.
+                    folder = self.path.absolute().parent.stat()
+                    os.fchown(file, folder.st_uid, folder.st_gid)
             finally:
                 os.close(file)
             self._db = undo.enter_context(closing(_connected(self.path)))

@@ -104,22 +104,23 @@ class IncomingDoor(Intake):
         if len(text) > chat.limits.message:
             text = text[: chat.limits.message - 1] + "…"
         talk = Talk(text, "text" if marked is None else "markdown", hook.room)
-        wishes = [hook.name, f"{hook.name}{FURTHER}"]
-        if post.username is not None:
-            wishes.insert(0, post.username)
+        own = (hook.name, f"{hook.name}{FURTHER}")
         try:
             token = hook.token
             # There is none yet, or the store is another one.
             if token is None or chat.known(token) is None:
                 token = chat.introduce(None).token
                 self._met(hook, token)
-            chat.name(token, *wishes)
+            chat.name(token, *filter(None, [post.username]), *own)
         except Problem as problem:
             tell(error(talk, problem))
         except Unavailable:
             tell(error(talk, UNAVAILABLE))
         else:
             chat.ask(talk, tell, token=token)
+            if post.username is not None:
+                # It is somebody else's to have again.
+                chat.name(token, *own)
 
     def _answer(self, request: Request, event: Event | None) -> bytes:
         if not isinstance(event, Error):

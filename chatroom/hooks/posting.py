@@ -4,42 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from OpenSSL import SSL
 from service_identity import VerificationError
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from treq.client import HTTPClient
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as Late
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionRefusedError, DNSLookupError
-from twisted.internet.interfaces import IConsumer, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, HTTPConnectionPool
+from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import (
-    IAgentEndpointFactory,
-    IBodyProducer,
-    IPolicyForHTTPS,
-)
-from zope.interface import implementer
+from twisted.web.iweb import IPolicyForHTTPS
 
 from chatroom import __version__
 from chatroom.hooks.address import PublicReactor
 from chatroom.hooks.file import Outgoing
 from chatroom.hooks.signing import signed
+from chatroom.hooks.ways import Verbatim, Ways, Whole
 
-CONNECT = 10.0
-"""So many seconds a connection may take to be made."""
 ANSWER = 20.0
-"""So many seconds it may take in all until there is an answer, …"""
+"""So many seconds it may take until there is an answer, with the connection that must be made, …"""
 REST = 5.0
-"""… so many more until the end of its body, …"""
-MOST = 2**14
-"""… and so many bytes it may have."""
+"""… and so many more until the end of its body."""
 IDLE = 2
 """So many seconds a connection is kept for the next event: fewer than receivers keep it."""
+LOST = "the connection is lost, or there is no HTTP"
 
 
 class Answer(NamedTuple):
@@ -72,26 +63,38 @@ class Receiver:
         self._hook = hook
         self._reactor = reactor
         self._wall = wall
+        self._closed = False
         self._ways = Ways(reactor if hook.private else PublicReactor(reactor), policy)
         self._pool = HTTPConnectionPool(reactor)
         self._pool.maxPersistentPerHost = 1
         self._pool.cachedConnectionTimeout = IDLE
         self._pool.retryAutomatically = False
-        self._agent = Agent.usingEndpointFactory(reactor, self._ways, self._pool)
-        self._url = hook.url.encode("ascii")
+        self._agent = Verbatim(Agent.usingEndpointFactory(reactor, self._ways, self._pool))
 
     async def post(self, id: str, body: bytes) -> Answer:
         """Post *body*, the event *id*."""
-        headers = Headers(
-            {
-                "Content-Type": ["application/json"],
-                "User-Agent": [f"chatroom/{__version__}"],
-            }
-        )
-        for name, value in signed(self._hook.key, id, int(self._wall()), body).items():
-            headers.addRawHeader(name, value)
+        connections = self._ways.made
+        answer = await self._post(id, body)
+        if answer.trouble == LOST and self._ways.made == connections and not self._closed:
+            # The receiver has closed the one that was kept. Some do after each answer.
+            answer = await self._post(id, body)
+        return answer
+
+    async def _post(self, id: str, body: bytes) -> Answer:
+        headers = Headers(signed(self._hook.key, id, int(self._wall()), body))
+        headers.addRawHeader("Content-Type", "application/json")
+        headers.addRawHeader("User-Agent", f"chatroom/{__version__}")
+        # One client would keep cookies.
+        client = HTTPClient(self._agent, data_to_body_producer=Whole)
         try:
-            posted = self._agent.request(b"POST", self._url, headers, Whole(body))
+            posted = client.post(
+                self._hook.url,
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                unbuffered=True,
+                reactor=self._reactor,
+            )
             response = await posted.addTimeout(ANSWER, self._reactor, _late)
         except CancelledError:
             raise
@@ -113,7 +116,8 @@ class Receiver:
         )
 
     def close(self) -> None:
-        """End the connection, if there is one."""
+        """End the connection, if there is one, and what is being posted."""
+        self._closed = True
         self._pool.closeCachedConnections()
         self._ways.abort()
 
@@ -134,107 +138,8 @@ class Receiver:
         if isinstance(error, Late):
             return "there is no answer in time"
         if reasons is not None:
-            return "the connection is lost, or there is no HTTP"
+            return LOST
         return f"a {type(error).__name__}"
-
-
-@implementer(IAgentEndpointFactory)
-class Ways:
-    """The ways that *reactor* has to where a URL leads, where need be over TLS by *policy*."""
-
-    def __init__(self, reactor: Any, policy: IPolicyForHTTPS) -> None:
-        self._reactor = reactor
-        self._policy = policy
-        self._last: Bounded | None = None
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        """Return the way to *uri*."""
-        way: IStreamClientEndpoint = HostnameEndpoint(
-            self._reactor, uri.host, uri.port, timeout=CONNECT
-        )
-        if uri.scheme == b"https":
-            way = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), way)
-        return Way(way, self._made)
-
-    def abort(self) -> None:
-        """End the connection that was made last."""
-        if self._last is not None:
-            self._last.abort()
-
-    def _made(self, connection: Bounded) -> None:
-        self._last = connection
-
-
-@implementer(IStreamClientEndpoint)
-class Way:
-    """The *way* to a receiver; *made* is told of a connection, which is bounded."""
-
-    def __init__(self, way: IStreamClientEndpoint, made: Callable[[Bounded], None]) -> None:
-        self._way = way
-        self._made = made
-
-    def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
-        """Connect a protocol of *factory*."""
-        bounding = WrappingFactory(factory)
-        bounding.protocol = Bounded
-
-        def connected(connection: Any) -> Any:
-            self._made(connection)
-            return connection.wrappedProtocol
-
-        connecting: Deferred[Any] = self._way.connect(bounding)
-        return connecting.addCallback(connected)
-
-
-class Bounded(ProtocolWrapper):
-    """A connection that is aborted when more than `MOST` bytes come since something was sent."""
-
-    transport: Any
-    _left = MOST
-    _lost = False
-
-    def abort(self) -> None:
-        """End it at once, unless it has ended."""
-        if not self._lost:
-            self.transport.abortConnection()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._lost = True
-        super().connectionLost(reason)
-
-    def write(self, data: bytes) -> None:
-        self._left = MOST
-        super().write(data)
-
-    def writeSequence(self, data: list[bytes]) -> None:
-        self._left = MOST
-        super().writeSequence(data)
-
-    def dataReceived(self, data: bytes) -> None:
-        # As far as it goes, for an answer counts from its first lines on.
-        super().dataReceived(data[: max(0, self._left)])
-        self._left -= len(data)
-        if self._left < 0:
-            self.abort()
-
-
-@implementer(IBodyProducer)
-class Whole:
-    """A *body* that is there."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self.length = len(body)
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        """Give all to *consumer*."""
-        consumer.write(self._body)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        """Nothing: it is all given."""
-
-    resumeProducing = stopProducing = pauseProducing
 
 
 class _Unread(Protocol):
@@ -247,5 +152,5 @@ class _Unread(Protocol):
         self._ended.callback(None)
 
 
-def _late(result: object, seconds: float) -> None:
+def _late(result: object, seconds: float) -> NoReturn:
     raise Late

@@ -18,12 +18,12 @@ def shown(key: bytes) -> str:
     return f"whsec_{b64encode(key).decode()}"
 
 
-def signed(key: bytes, id: str, time: int, body: bytes) -> dict[str, str]:
+def signed(key: bytes, id: str, time: int, body: bytes) -> dict[str, list[str]]:
     """Return the headers for *body*, the event *id*, sent at *time* in seconds since 1970."""
     content = b"%b.%d.%b" % (id.encode("ascii"), time, body)
     signature = b64encode(hmac.digest(key, content, hashlib.sha256)).decode()
     return {
-        "webhook-id": id,
-        "webhook-timestamp": str(time),
-        "webhook-signature": f"v1,{signature}",
+        "webhook-id": [id],
+        "webhook-timestamp": [str(time)],
+        "webhook-signature": [f"v1,{signature}"],
     }

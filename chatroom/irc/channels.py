@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from twisted.words.protocols.irc import (
     ERR_CHANOPRIVSNEEDED,
@@ -32,6 +33,7 @@ from chatroom.irc.connection import RPL_TRYAGAIN, Connection, Verb
 from chatroom.irc.lines import BODY, Line
 from chatroom.irc.nicks import CHANNEL, nick, room_name
 from chatroom.irc.reply import Reply
+from chatroom.log import Unavailable
 from chatroom.names import BadName, Name
 
 HOSTS = "userhost-in-names"
@@ -53,11 +55,19 @@ def joined(client: Connection, reply: Reply, wish: str) -> Name | None:
     name = channel(client, reply, wish)
     if name is None or name.key in client.presence.channels:
         return name
-    if name.key in client.network.chat.rooms or client.network.chat.log.room(name.key):
+    if _exists(client, name):
         reply.numeric(ERR_NOTONCHANNEL, wish, "you are not in this channel")
     else:
         reply.numeric(ERR_NOSUCHCHANNEL, wish, "there is no such channel")
     return None
+
+
+def _exists(client: Connection, name: Name) -> bool:
+    chat = client.network.chat
+    try:
+        return name.key in chat.rooms or chat.log.room(name.key) is not None
+    except Unavailable:
+        return True
 
 
 async def join(client: Connection, reply: Reply, line: Line) -> None:
@@ -116,15 +126,13 @@ async def part(client: Connection, reply: Reply, line: Line) -> None:
 def names(client: Connection, reply: Reply, line: Line) -> None:
     """Say who is in a room, which everybody may know."""
     wish = line.params[0].partition(",")[0] if line.params else "*"
-    name = None
-    try:
-        name = room_name(wish)
-    except BadName:
-        pass
-    if name is None or name.key not in client.network.chat.rooms:
+    room = None
+    with suppress(BadName):
+        room = client.network.chat.rooms.get(room_name(wish).key)
+    if room is None:
         reply.numeric(RPL_ENDOFNAMES, wish, "end of NAMES")
     else:
-        _names(client, reply, name.key, CHANNEL + client.network.chat.rooms[name.key].name)
+        _names(client, reply, room.key, CHANNEL + room.name)
 
 
 def _names(client: Connection, reply: Reply, key: str, shown: str) -> None:
@@ -196,7 +204,7 @@ async def list_(client: Connection, reply: Reply, line: Line) -> None:
 async def _list(client: Connection, reply: Reply, wish: str, sizes: range) -> bool:
     """List the rooms that are like *wish*; return whether that could be done."""
     masked = "*" in wish or "?" in wish
-    like = re.compile(".*".join(re.escape(part) for part in re.split("[*?]", wish.casefold())))
+    like = texts.like(wish)
     longest = max(re.split("[*?]", wish.removeprefix(CHANNEL)), key=len)
     after = ""
     for _ in range(PAGES):
@@ -205,7 +213,7 @@ async def _list(client: Connection, reply: Reply, wish: str, sizes: range) -> bo
             return False
         for room in piece.event.rooms:
             shown = CHANNEL + room.room
-            fits = like.fullmatch(shown.casefold()) if masked else _same(wish, room.room)
+            fits = like(shown) if masked else _same(wish, room.room)
             if fits and room.count in sizes:
                 reply.numeric(RPL_LIST, shown, str(room.count), room.topic)
             after = room.room

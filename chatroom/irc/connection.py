@@ -6,7 +6,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from itertools import count
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -36,7 +36,8 @@ from chatroom.irc.multiline import Multiline
 from chatroom.irc.network import Network
 from chatroom.irc.presence import Presence
 from chatroom.irc.reply import Reply
-from chatroom.irc.tongue import NOTICE, Framed, Piece
+from chatroom.irc.tongue import NOTICE, Piece
+from chatroom.irc.wire import Outlet, Wire
 from chatroom.limits import TokenBucket
 from chatroom.session import PATIENCE, Problem, Session
 
@@ -47,26 +48,6 @@ QUESTIONS = 5
 """So many bursts of questions a user has at once, as by every door."""
 REGISTRATION = 30.0
 """In so many seconds a connection must have said who it is."""
-
-
-class Wire(Protocol):
-    """What a connection comes by."""
-
-    @property
-    def framed(self) -> Framed:
-        """What makes bytes of a line."""
-
-    def write(self, data: bytes) -> None:
-        """Send *data*, which is made of lines that are `framed`."""
-
-    def hold(self, on: bool) -> None:
-        """Let no more lines come in for now (*on*), or go on."""
-
-    def leave(self, code: Close | None, reason: str) -> None:
-        """End the connection once all that was written has gone; without *code*, as was wished."""
-
-    def alive(self) -> None:
-        """Take note of a sign of life that was asked for."""
 
 
 class Verb(NamedTuple):
@@ -89,7 +70,7 @@ class Asked(NamedTuple):
     answer: Deferred[Piece]
 
 
-class Connection:
+class Connection(Outlet):
     """
     A client of *network* at the other end of *wire*, who knows the commands *verbs*.
 
@@ -110,8 +91,9 @@ class Connection:
     negotiating = False
     version = 301
     multiline: Multiline | None = None
-    closed = False
     presence: Presence
+    me: int
+    """The user's id. This and `presence` are there once the client is registered."""
     _over = False
     _paused = False
     _held = False
@@ -119,10 +101,8 @@ class Connection:
     _asked: Asked | None = None
 
     def __init__(self, network: Network, wire: Wire, verbs: Mapping[str, Verb]) -> None:
-        self.network = network
-        self.wire = wire
+        super().__init__(network, wire)
         self._verbs = verbs
-        self.agree(frozenset())
         self._lines: deque[bytes] = deque()
         self._patience = TokenBucket(1, PATIENCE)
         self._nonce = f"{secrets.token_hex(6)}-"
@@ -150,11 +130,6 @@ class Connection:
         assert self.session is not None
         return self.session
 
-    def agree(self, caps: frozenset[str]) -> None:
-        """Use the capabilities *caps* from now on."""
-        self.caps = caps
-        self.tongue = self.network.tongue(caps, self.wire.framed)
-
     # From the wire.
 
     def receive(self, lines: Iterable[bytes]) -> None:
@@ -176,6 +151,9 @@ class Connection:
         self._paused = False
         if self.session is not None:
             self._guarded(self.session.resume)
+            self.presence.forget()
+            if self._paused:
+                self.presence.remember()
         self._go_on()
 
     def lost(self, *, clean: bool = False) -> None:
@@ -188,15 +166,6 @@ class Connection:
 
     # To the wire.
 
-    def send(self, outs: Sequence[Out]) -> None:
-        """Send *outs*."""
-        self.write(self.tongue.data(outs))
-
-    def write(self, data: bytes) -> None:
-        """Send *data*, made by `Tongue.data`."""
-        if data and not self.closed:
-            self.wire.write(data)
-
     def quit(self, reason: str) -> None:
         """End the connection as the client wishes."""
         self.end(None, reason)
@@ -207,6 +176,7 @@ class Connection:
         if not self.closed:
             self.send([Out((), cut(f"ERROR :Closing link: {reason}", BODY - 2))])
             self._stop()
+            self.flush()
             self.wire.leave(code, reason)
 
     def grumble(self) -> None:
@@ -220,6 +190,7 @@ class Connection:
         """Begin: *session* is open, in no room."""
         self.presence = Presence(self.network.chat, session)
         self.session = session
+        self.me = session.user.id
         self.network.came(session.user.id, self.username or "user", self.realname)
         self._on_time()
 
@@ -252,12 +223,16 @@ class Connection:
 
     def _hear(self, batch: Batch) -> None:
         told = batch.encoded(self.tongue.told)
-        if told.speakers is not None and self.here.user.id not in told.speakers:
+        if told.speakers is not None and self.me not in told.speakers:
             if told.direct is not None:
                 self.presence.heard(*told.direct)
             self.write(told.data)
             return
-        for piece in told.pieces:
+        with self.together():
+            self._hear_each(told.pieces)
+
+    def _hear_each(self, pieces: Sequence[Piece]) -> None:
+        for piece in pieces:
             if self.closed:
                 return
             event, asked = piece.event, self._asked
@@ -290,7 +265,7 @@ class Connection:
             public = names.parties(event.room) is None
             if not public:
                 presence.heard(event.room, event.id)
-            own = event.sender.id == self.here.user.id
+            own = event.sender.id == self.me
             # What this user says elsewhere is shown; to another user, only to who expects it.
             return not own or not mine and (ECHO in self.caps or public)
         return True
@@ -304,7 +279,8 @@ class Connection:
         while self._lines and self._work is None and not (self._paused or self.closed):
             line = parse(self._lines.popleft())
             if line is not None:
-                self._guarded(self._obey, line)
+                with self.together():
+                    self._guarded(self._obey, line)
         self._hold()
 
     def _hold(self) -> None:

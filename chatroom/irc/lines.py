@@ -30,6 +30,7 @@ _unescapes = {":": ";", "s": " ", "\\": "\\", "r": "\r", "n": "\n"}
 # no parameter and no tag has it. What CTCP begins with has its place in what is said alone.
 _unseen = dict.fromkeys((*range(9), *range(10, 32), *range(127, 160), 0x2028, 0x2029))
 _unsaid = {code: None for code in _unseen if code != 1}
+_apart = re.compile("[ \t]")
 _escapes = {**_unseen, **{ord(c): escaped for c, escaped in _ESCAPES.items()}}
 
 
@@ -116,11 +117,11 @@ def body(source: str, command: str, *params: str) -> bytes:
     words = [f":{source}", command]
     for at, param in enumerate(params, 1):
         param = param.translate(_unsaid if command == "PRIVMSG" else _unseen)
-        plain = param and " " not in param and not param.startswith(":")
+        plain = param and not _apart.search(param) and not param.startswith(":")
         if at == len(params) and (not plain or command in TEXTS):
             param = f":{param}"
         elif not plain:
-            param = param.replace(" ", "\uff3f").lstrip(":") or "*"
+            param = param.replace(" ", "\uff3f").replace("\t", "").lstrip(":") or "*"
         words.append(param)
     return cut(" ".join(words), BODY - 2)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from chatroom import names
@@ -112,16 +113,14 @@ def _forwards(room: Room[Session], after: int, before: int | None, limit: int) -
 def _room(client: Connection, word: str, target: str) -> Room[Session]:
     """Return the room that *target* is, if the client may read it: it is in it, or it is direct."""
     chat = client.network.chat
-    try:
+    with suppress(BadName):
         if target.startswith(CHANNEL):
             name = room_name(target)
             if name.key in client.presence.channels:
                 return chat.rooms[name.key]
         elif (other := chat.called(user_name(target).key)) is not None:
-            name = names.direct(client.here.user.id, other.id)
+            name = names.direct(client.me, other.id)
             return chat.rooms.get(name.key) or Room(name, chat.log, 1)
-    except BadName:
-        pass
     raise Fault("INVALID_TARGET", "there is no history of this for you", word, target)
 
 

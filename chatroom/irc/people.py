@@ -102,7 +102,7 @@ def _like(client: Connection, wish: str) -> Iterator[tuple[str, User]]:
     elif (user := find(client.network, wish)) is not None:
         yield _shared(client, user), user
     elif "*" in wish or "?" in wish:
-        like = re.compile(_pattern(wish.casefold()))
+        like = texts.like(wish)
         seen: set[int] = set()
         for key in client.presence.channels:
             for id in list(chat.rooms[key].here):
@@ -112,15 +112,8 @@ def _like(client: Connection, wish: str) -> Iterator[tuple[str, User]]:
                 seen.add(id)
                 name, mask = nick(user.name.shown), client.network.mask(user.who)
                 words = (name, mask, client.network.username(id), realname(client.network, user))
-                if any(like.fullmatch(word.casefold()) for word in words):
+                if any(map(like, words)):
                     yield _shared(client, user), user
-
-
-def _pattern(mask: str) -> str:
-    signs = {"*": ".*", "?": "."}
-    # No more of them than it takes, or there would be ever so many ways to match.
-    mask = re.sub(r"\*+", "*", mask)[:64]
-    return "".join(signs.get(c) or re.escape(c) for c in mask)
 
 
 def _shared(client: Connection, user: User) -> str:

@@ -70,7 +70,7 @@ class Presence:
             oldest = next(iter(self._directs))
             del self._directs[oldest]
             self._chat.leave(self._session, self._chat.rooms[oldest])
-        self._session.enter(key, self._cursors.get(key, 0))
+        self._session.join(Name(key, key), self._cursors.get(key, 0), None)
         self._directs[key] = None
 
     def heard(self, room: str, id: int) -> None:
@@ -100,10 +100,17 @@ class Presence:
         ]
 
     def remember(self) -> None:
-        """Remember who is where, as far as the client has been told until now."""
+        """Remember who is where, as far as the client has been told until now, or was before."""
         for key in self.channels:
             if key in self._chat.rooms and key not in self._remembered:
                 self._remembered[key] = dict(self._chat.rooms[key].here)
+
+    def forget(self) -> None:
+        """Forget who was where, in rooms of which the client has been told everything since."""
+        for key in list(self._remembered):
+            room = self._chat.rooms.get(key)
+            if room is None or self._session not in room.lagging:
+                del self._remembered[key]
 
     def renamed(self, event: Renamed) -> bool:
         """Take note of *event*; return whether the client does not know yet."""

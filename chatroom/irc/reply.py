@@ -14,8 +14,6 @@ from chatroom.irc.tongue import BATCH
 
 LABELS = "labeled-response"
 REPLIES = "standard-replies"
-LABEL = 64
-"""The most characters of a label."""
 
 _references = count(1)
 

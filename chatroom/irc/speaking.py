@@ -128,9 +128,9 @@ def find(client: Connection, reply: Reply, target: str, *, quiet: bool = False) 
     """Return the room that *target* is, or say why it cannot be, unless *quiet*."""
     if not target.startswith(CHANNEL):
         user = _user(client, target)
-        if user is None:
+        if user is None or user is client.here.user:
             if not quiet:
-                reply.numeric(ERR_NOSUCHNICK, target, "there is nobody of this name here")
+                reply.numeric(ERR_NOSUCHNICK, target, "there is nobody else of this name here")
             return None
         try:
             return client.presence.direct(user.id).shown
@@ -138,7 +138,8 @@ def find(client: Connection, reply: Reply, target: str, *, quiet: bool = False) 
             problem = UNAVAILABLE
         except Problem as found:
             problem = found
-        reply.fail(problem.code.upper(), str(problem), target)
+        if not quiet:
+            reply.fail(problem.code.upper(), str(problem), target)
         return None
     try:
         name = room_name(target)

@@ -56,6 +56,8 @@ class IrcProtocol(Protocol):
     def dataReceived(self, data: bytes) -> None:
         if self._left:
             return
+        # Whatever comes is a sign of life; a PONG may be behind what takes its time.
+        self.factory.connections.heard(self)
         *lines, self._begun = (self._begun + data).split(b"\n")
         if self._skipping and lines:
             # The end of what was too long.
@@ -105,9 +107,6 @@ class IrcProtocol(Protocol):
         self._lingering = self.factory.network.clock.callLater(
             LINGER, self.transport.abortConnection
         )
-
-    def alive(self) -> None:
-        self.factory.connections.heard(self)
 
     # For the transport.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from fnmatch import translate
 
 ACTION = "/me "
 """What a message begins with that says what its sender does (CTCP ACTION on IRC)."""
@@ -41,3 +43,14 @@ def ctcp(text: str) -> tuple[str, str] | None:
         return None
     command, _, rest = text.strip("\x01").partition(" ")
     return command.upper(), rest
+
+
+def like(mask: str) -> Callable[[str], bool]:
+    """
+    Return what tells whether a text is like *mask*, where ``*`` is anything and ``?`` one character.
+
+    Upper and lower case are the same. It takes no longer for any mask than it should.
+    """
+    # For the rest of what a shell knows, a mask has no use.
+    found = re.compile(translate(mask.casefold().replace("[", "[[]")))
+    return lambda text: found.match(text.casefold()) is not None

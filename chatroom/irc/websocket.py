@@ -109,9 +109,6 @@ class IrcSocket(Hardened):
             meant = AGREED if code is None else int(code)
             self.sendCloseFrame(code=meant, reasonUtf8=reason.encode()[:100])
 
-    def alive(self) -> None:
-        """Nothing to do: signs of life are asked for by WebSocket's own pings."""
-
     # For the transport.
 
     @ours

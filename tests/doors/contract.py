@@ -8,7 +8,9 @@ Each class is about one promise. A door's tests are made of those that it can ke
 from __future__ import annotations
 
 from random import Random
+from typing import NoReturn
 
+from chatroom.log import Unavailable
 from tests.doors.case import DoorCase
 from tests.doors.person import Person
 from tests.doors.websocket import WebSocketPerson
@@ -67,6 +69,10 @@ class DoorContract(DoorCase):
         if texts is not None:
             assert first.texts == texts
             assert first.ids == list(range(1, len(texts) + 1))
+
+    def went_on(self, person: Person) -> None:
+        """See that *person* began afresh only when they came for the first time."""
+        assert person.resumed.count(False) <= 1
 
 
 class Talks(DoorContract):
@@ -177,6 +183,120 @@ class Refuses(DoorContract):
         self.agree(ann, wit, texts=["after"])
 
 
+GARBAGE = (
+    b"",
+    b"\0",
+    b" ",
+    b"{",
+    b"[" * 5_000,
+    b'{"a":' * 5_000,
+    b"null",
+    b"[]",
+    b"{}",
+    b'"talk"',
+    b'{"event":null,"data":[]}',
+    b'{"event":"talk","data":null}',
+    b'{"event":"talk","data":{"message":"\\ud800"}}',
+    b'{"event":"talk","data":{"message":"x","nonce":""}}',
+    b'{"event":"talk","data":{"message":"x","reply":-1}}',
+    b'{"event":"history","data":{"before":1e400}}',
+    b'{"message":NaN}',
+    b'{"message":"x","reply":99999999999999999999999999}',
+    b'["talk"]',
+    b'["talk",null,null,null]',
+    b'["talk",{"message":{"_placeholder":true,"num":0}}]',
+    b'99999999999999999999["talk",{"message":1}]',
+    b'-1["x"]',
+    b"/nowhere,",
+    b'/nowhere,["talk",{}]',
+    b"5-",
+    b"2probe",
+    b"6",
+    b"\xff\xfe\xfd",
+    b"\xc3\xa9",
+    "\ud83d\ude00".encode("utf-16", "surrogatepass"),
+    b"x" * 70_000,
+    b"..",
+    b"%2e%2e%2f%00",
+    b"#" + b"x" * 600,
+    b"a" * 520,
+    b":prefix COMMAND",
+    b"@=;=;;; PING",
+    b"JOIN #" + b",#" * 200,
+    b"CAP REQ :" + b"x " * 200,
+    b"NICK",
+    b"AUTHENTICATE " + b"=" * 400,
+    b"CHATHISTORY BETWEEN #lobby msgid=x timestamp=y -1",
+)
+"""What somebody may send who means harm, or does not know what they do."""
+
+
+class Survives(DoorContract):
+    """Nothing that comes in harms anybody else, or is taken for a fault of the server's."""
+
+    def test_garbage(self) -> None:
+        wit = self.witness()
+        for data in GARBAGE:
+            person = self.someone(None)
+            person.garbage(data)
+            self.settle()
+            # Whatever that was, it was not said to anybody.
+            assert wit.shown == [], data
+            person.cut()
+            self.settle()
+        wit.say("still here")
+        self.settle()
+        assert wit.texts == ["still here"]
+        self.agree(self.someone("Last"), wit)
+
+    def test_garbage_at_random(self) -> None:
+        random = Random(1)
+        wit = self.witness()
+        person = self.someone(None)
+        for _ in range(150):
+            data = bytearray(random.choice(GARBAGE)[:300] or b"x")
+            for _ in range(random.randrange(4)):
+                data[random.randrange(len(data))] = random.randrange(256)
+            person.garbage(bytes(data))
+            if random.random() < 0.3:
+                self.settle(0.5)
+            if person.over:
+                person = self.someone(None)
+        self.settle()
+        assert [text for text in wit.texts if len(text) > 300] == []
+        wit.say("still here")
+        self.settle()
+        assert wit.texts[-1] == "still here"
+
+
+class Stops(DoorContract):
+    """Whoever is there is told when the server stops, and nobody can come in any more."""
+
+    def test_all_are_sent_away(self) -> None:
+        ann, wit = self.someone(), self.witness()
+        gone = self.doors.farewell()
+        self.settle(5.0)
+        self.successResultOf(gone)
+        assert wit.code == 1012
+        assert ann.over or ann.status == 503
+        assert ann.code in (None, 1012)
+
+
+class KnowsTrouble(DoorContract):
+    """Where the store cannot be read, that is what one is told."""
+
+    def test_store_that_cannot_be_read(self) -> None:
+        def broken(room: str) -> NoReturn:
+            raise Unavailable("disk")
+
+        self.log.room = broken  # type: ignore[method-assign]
+        ann = self.someone()
+        assert ann.shown == []
+        assert ann.status == 503 or ann.code == 1013 or "unavailable" in ann.errors or ann.over
+        del self.log.room
+        self.agree(self.someone("Bob"), self.witness(), texts=[])
+
+
 class SendsAway(DoorContract):
     """Who goes on in spite of many errors is sent away."""
 
@@ -281,6 +401,7 @@ class Returns(DoorContract):
             self.agree(wit, ann)
             assert ann.again == []
         assert wit.ids == list(range(1, 11))
+        self.went_on(ann)
 
     def test_with_nothing_seen_yet(self) -> None:
         ann, wit = self.someone(), self.witness()
@@ -296,6 +417,7 @@ class Returns(DoorContract):
         self.settle()
         self.agree(ann, wit, texts=["first"])
         assert ann.again == []
+        self.went_on(ann)
 
     def test_after_a_long_absence(self) -> None:
         ann, wit = self.someone(), self.witness()
@@ -312,6 +434,7 @@ class Returns(DoorContract):
         self.agree(wit, ann)
         assert ann.again == []
         assert len(wit.shown) == 1 + 4 * BURST
+        self.went_on(ann)
 
     def test_is_the_same_user(self) -> None:
         ann, wit = self.someone(), self.witness()
@@ -513,6 +636,17 @@ class IsSeen(DoorContract):
         self.settle()
         assert [(heard.text, heard.sender) for heard in wit.told("rename")] == [("Ann", "Ada")]
         assert [(heard.text, heard.sender) for heard in ann.told("rename")] == [("Ann", "Ada")]
+
+    def test_leaves_with_the_last_connection(self) -> None:
+        ann, wit = self.someone(), self.witness()
+        also = self.come(WebSocketPerson, None, token=ann.token)
+        assert wit.told("join") == []
+        ann.leave()
+        self.settle(GRACE + 1)
+        assert wit.told("exit") == []
+        also.leave()
+        self.settle()
+        assert [heard.sender for heard in wit.told("exit")] == ["Ann"]
 
     def test_who_is_cut_off_has_time_to_come_back(self) -> None:
         ann, wit = self.someone(), self.witness()
@@ -761,6 +895,9 @@ class Contract(
     Talks,
     TalksAtLength,
     Refuses,
+    Survives,
+    Stops,
+    KnowsTrouble,
     Orders,
     Changes,
     KeepsChanges,

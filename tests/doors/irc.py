@@ -143,6 +143,10 @@ class IrcPerson(Person):
     def nonsense(self) -> None:
         self.write("GARBAGE :of all kinds")
 
+    def garbage(self, data: bytes) -> None:
+        for line in (data, b"PRIVMSG " + data, b"@" + data + b" BATCH +x draft/multiline #lobby"):
+            self.write_bytes(line)
+
     def leave(self) -> None:
         self.write("QUIT :bye")
 
@@ -165,7 +169,11 @@ class IrcPerson(Person):
 
     def write(self, line: str) -> None:
         """Send *line*."""
-        self._end.transport.write(f"{line}\r\n".encode())
+        self.write_bytes(line.encode())
+
+    def write_bytes(self, line: bytes) -> None:
+        """Send the bytes *line*, and its end."""
+        self._end.transport.write(line + b"\r\n")
 
     # What comes.
 
@@ -317,8 +325,8 @@ class IrcSocketPerson(IrcPerson):
             handshake("/irc", Origin=self.origin, Sec_WebSocket_Protocol="text.ircv3.net")
         )
 
-    def write(self, line: str) -> None:
-        self._end.frame(0x81, line.encode())
+    def write_bytes(self, line: bytes) -> None:
+        self._end.frame(0x81, line)
 
     def look(self) -> None:
         self.status, self.code = self._end.status, self._end.ended

@@ -102,6 +102,10 @@ class Person(ABC):
         """Send something of the right form for this door that means nothing."""
 
     @abstractmethod
+    def garbage(self, data: bytes) -> None:
+        """Send *data* as whatever carries things at this door."""
+
+    @abstractmethod
     def leave(self) -> None:
         """Leave for good."""
 

@@ -31,13 +31,24 @@ class HttpPerson(Person):
         key: str | None = None,
     ) -> None:
         """Ask for *path* as who they are, from where they are; *key* is that of Idempotency-Key."""
+        data = None if body is None else json.dumps(body).encode()
+        self._call(method, path, data, answered, key)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        answered: Callable[[Answer], object],
+        key: str | None = None,
+    ) -> None:
         if self.line is None or self.line.lost:
             self.line = self.case.wire(Line())
         self.line.ask(
             method,
             path,
             answered,
-            body=None if body is None else json.dumps(body).encode(),
+            body=body,
             headers={
                 "Authorization": self.bearer,
                 "Content-Type": None if body is None else "application/json",
@@ -68,6 +79,19 @@ class HttpPerson(Person):
 
     def nonsense(self) -> None:
         self.call("POST", f"{self.at}/messages", {"message": 7}, self.failed)
+
+    def garbage(self, data: bytes) -> None:
+        # As the body of what can be said, and as what stands in a path and in a query.
+        self._call("POST", f"{self.at}/messages", data, self._told)
+        path = quote(data[:2000])
+        for place in (f"/rooms/{path}", f"{self.at}/messages/{path}", f"{self.at}/{path}?{path}"):
+            self._call("GET", place, None, self._told)
+
+    def _told(self, answer: Answer) -> None:
+        """Note what was wrong, which is nobody's fault but their own."""
+        assert answer.status < 500, answer
+        if answer.status >= 400 and answer.headers["content-type"] == "application/json":
+            self.failed(answer)
 
     def failed(self, answer: Answer, nonce: str | None = None) -> bool:
         """Return whether *answer* is an error, and note it."""

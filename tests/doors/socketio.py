@@ -66,6 +66,12 @@ class SocketIoPerson(Person):
     def nonsense(self) -> None:
         self.emit("talk", None, message=7)
 
+    def garbage(self, data: bytes) -> None:
+        text = data.decode("latin-1").replace(SEPARATOR, "")
+        # As an event, as a packet of Socket.IO, and as one of Engine.IO.
+        for packet in (f"42{text}", f"4{text}", text or "4"):
+            self._send(packet)
+
     def emit(self, event: str, nonce: str | None = None, /, **data: Any) -> None:
         """Send *event* with *data*; *nonce* is that of what is said."""
         ack = ""

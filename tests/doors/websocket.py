@@ -81,6 +81,9 @@ class WebSocketPerson(Person):
     def nonsense(self) -> None:
         self.wire.frame(0x81, b'{"event": "talk", "data": {"message": 7}}')
 
+    def garbage(self, data: bytes) -> None:
+        self.wire.frame(0x81, data)
+
     def leave(self) -> None:
         self.wire.close()
 

@@ -87,9 +87,7 @@ function travel(transports, leaves, forceBase64) {
 }
 
 for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {
-  for (const leaves of [true, false]) {
-    for (const forceBase64 of [true, false]) {
-      travel(transports, leaves, forceBase64);
-    }
-  }
+  // Both with base64 and without, and both ends, each way.
+  travel(transports, true, false);
+  travel(transports, false, true);
 }
