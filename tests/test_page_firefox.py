@@ -7,6 +7,8 @@ import subprocess
 import threading
 from pathlib import Path
 
+import pytest
+
 from tests.daemon import Daemon
 from tests.landscape import landscape
 from tests.parts import package, program
@@ -15,6 +17,7 @@ JOURNEY = Path(__file__).with_name("firefox") / "journey.mjs"
 LONGEST = 120.0
 
 
+@pytest.mark.long
 def test_two_people_in_firefox(tmp_path: Path) -> None:
     firefox = program("firefox-esr", "install the package firefox-esr")
     node = program("node", "install Node.js 20 or later")

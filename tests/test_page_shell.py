@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.daemon import Daemon, until
-from tests.visitors import Visitors, begin_history, say, shows
+from tests.visitors import Visitors, begin_history, choose, say, shows
 
 pytest_plugins = ["tests.visiting"]
 
@@ -48,16 +48,16 @@ def go(page: Page, name: str) -> None:
 
 
 def test_several_rooms_and_what_is_unread_in_them(room: str, visitors: Visitors) -> None:
-    ada, bo = visitors.new(room, "Ada"), visitors.new(room, "Bo")
+    ada, bo = visitors.new(room, "Ada"), visitors.speaker(room, "Bo")
     go(ada, "den-2")
     expect(row(ada, "den-2")).to_have_attribute("aria-current", "page")
     expect(row(ada, "den")).not_to_have_attribute("aria-current", "page")
-    say(bo, "one", "two")
+    bo.say("one", "two")
     expect(row(ada, "den")).to_have_accessible_name(re.compile("2 unread messages$"))
     expect(row(ada, "den").locator(".count")).to_have_text("2")
     expect(ada).to_have_title("(2) den-2 · chatroom")
     expect(ada.locator("link[rel=icon]")).to_have_attribute("href", "favicon.svg")
-    say(bo, "@Ada, where are you?")
+    bo.say("@Ada, where are you?")
     expect(row(ada, "den")).to_have_accessible_name(re.compile("3 unread messages, 1 mention$"))
     expect(row(ada, "den").locator(".badge")).to_have_text("1")
     expect(ada.locator("link[rel=icon]")).to_have_attribute("href", "favicon-unread.svg")
@@ -70,18 +70,17 @@ def test_several_rooms_and_what_is_unread_in_them(room: str, visitors: Visitors)
 
 
 def test_one_s_rooms_are_there_again(room: str, visitors: Visitors) -> None:
-    ada, bo = visitors.new(room, "Ada"), visitors.new(room, "Bo")
+    ada, bo = visitors.new(room, "Ada"), visitors.speaker(room, "Bo")
     with ada.expect_websocket() as socket:
         ada.reload()
     with socket.value.expect_event("framesent", lambda frame: '"event":"read"' in frame):
-        say(bo, "one")
+        bo.say("one")
     go(ada, "den-2")
     ada.reload()
-    say(bo, "two")
+    bo.say("two")
     expect(row(ada, "den")).to_have_accessible_name("den, 1 unread message")
     ada.goto("about:blank")
-    say(bo, "three")
-    shows(bo, "one", "two", "three")
+    bo.say("three")
     ada.goto(f"{room}-2")
     expect(row(ada, "den")).to_have_accessible_name("den, 2 unread messages")
 
@@ -173,10 +172,10 @@ def test_a_link_to_no_room_is_told_and_forgotten(room: str, visitors: Visitors) 
 
 
 def test_what_was_said_is_found_and_gone_to(room: str, visitors: Visitors) -> None:
-    ada = visitors.new(room, "Ada")
-    begin_history(ada, 1)
-    say(ada, "The <b>plums</b> are ripe, and plums do not wait")
-    begin_history(ada, 300)
+    ada = visitors.speaker(room, "Ada")
+    begin_history(room, 1)
+    ada.say("The <b>plums</b> are ripe, and plums do not wait")
+    begin_history(room, 300)
     reader = visitors.new(room, "Lin")
     reader.keyboard.press("Control+Shift+F")
     field = reader.get_by_role("searchbox", name="Search messages")
@@ -340,6 +339,7 @@ def test_light_and_dark_by_the_system_and_by_choice(room: str, visitors: Visitor
     assert light == "rgb(255, 255, 255)" != dark
     other = visitors.tab(ada.context, room)
     assert ground(other) == light
+    ada.bring_to_front()  # in a tab behind another nothing moves
     ada.locator("#settings").click()
     ada.get_by_label("Light").check()
     assert ground(ada) == light
@@ -413,20 +413,18 @@ def test_notifications_are_what_the_user_wants(kind: str, room: str, visitors: V
     context = visitors.context(permissions=["notifications"])
     context.add_init_script(RECORD)
     ada = visitors.tab(context, room)
-    ada.get_by_label("What should people call you?").fill("Ada")
-    ada.get_by_role("button", name="Use this name").click()
-    expect(ada.locator("#self-name")).to_have_text("Ada")
-    bo = visitors.new(room, "Bo")
+    choose(ada, "Ada")
+    bo = visitors.speaker(room, "Bo")
     ada.locator("#settings").click()
     ada.get_by_label("Notify me of").select_option(kind)
     ada.keyboard.press("Escape")
     go(ada, "den-2")
-    say(bo, "while she looks")
+    bo.say("while she looks")
     expect(row(ada, "den").locator(".count")).to_have_text("1")
     assert ada.evaluate("() => shown") == []
     # Playwright has every page believe that it has the focus, and knows no way to take it away.
     ada.evaluate("() => { document.hasFocus = () => false; }")
-    say(bo, "plain <b>", "@Ada <i>")
+    bo.say("plain <b>", "@Ada <i>")
     expect(row(ada, "den").locator(".badge")).to_have_text("1")
     expected = {
         "none": [],
@@ -442,12 +440,15 @@ def test_notifications_are_what_the_user_wants(kind: str, room: str, visitors: V
 def told_of(count: int, *tabs: Page) -> list[list[str]]:
     """All that *tabs* of a browser have notified of, when none has more to tell than *count*."""
 
+    later = "(answer) => new Promise((done) => setTimeout(done, 50, answer))"
+
     def shown() -> list[list[str]]:
-        return [each for tab in tabs for each in tab.evaluate("() => shown")]
+        return [each for tab in tabs for each in tab.evaluate(f"() => ({later})(shown)")]
 
     until(lambda: len(shown()) >= count, 15, "notifications")
     held = "(await navigator.locks.query()).held.filter(({ name }) => / tells /.test(name)).length"
-    until(lambda: tabs[0].evaluate(f"async () => {held}") == 0, 15, "no tab that tells something")
+    idle = f"async () => ({later})({held})"
+    until(lambda: tabs[0].evaluate(idle) == 0, 15, "no tab that tells something")
     return shown()
 
 
@@ -455,18 +456,16 @@ def test_one_tab_notifies_of_what_is_read_in_none(room: str, visitors: Visitors)
     context = visitors.context(permissions=["notifications"])
     context.add_init_script(RECORD + "document.hasFocus = () => false;")
     here = visitors.tab(context, room)
-    here.get_by_label("What should people call you?").fill("Ida")
-    here.get_by_role("button", name="Use this name").click()
-    expect(here.locator("#self-name")).to_have_text("Ida")
-    bo = visitors.new(room, "Bob")
-    say(bo, "so that it is one of hers")
+    choose(here, "Ida")
+    bo = visitors.speaker(room, "Bob")
+    bo.say("so that it is one of hers")
     there = visitors.tab(context, room)
     go(there, "den-2")
     expect(row(there, "den")).to_be_visible()
-    say(bo, "@Ida who looks at it in the other tab")
+    bo.say("@Ida who looks at it in the other tab")
     expect(row(there, "den").locator(".badge")).to_have_count(0)
     go(here, "den-3")
-    say(bo, "@Ida who looks at neither")
+    bo.say("@Ida who looks at neither")
     expect(row(here, "den").locator(".badge")).to_have_text("1")
     expect(row(there, "den").locator(".badge")).to_have_text("1")
     shown = told_of(1, here, there)

@@ -63,7 +63,8 @@ def test_what_is_not_sent_survives_a_reload(room: str, visitors: Visitors) -> No
     watcher = visitors.new(room)
     page, gate = behind_gate(visitors, room)
     say(page, "before")
-    shows(watcher, "before")
+    for each in (page, watcher):
+        shows(each, "before")
     gate.close()
     say(page, "one", "two")
     for _ in range(2):
@@ -85,7 +86,8 @@ def test_another_tab_sends_what_a_closed_one_left(room: str, visitors: Visitors)
     first, gate = behind_gate(visitors, room)
     second = visitors.tab(first.context, room)
     say(second, "hello")
-    shows(first, "hello")
+    for each in (first, second):
+        shows(each, "hello")
     gate.close()
     say(second, "left behind")
     say(first, "still here")
@@ -160,12 +162,12 @@ def test_a_file_arrives_though_the_server_restarts_and_the_page_is_reloaded(
     tmp_path: Path, visitors: Visitors
 ) -> None:
     visitors.loss_expected = True
-    with Daemon(tmp_path) as daemon:
+    notes = tmp_path / "notes.txt"
+    notes.write_bytes(b"much to tell\n" * 300_000)
+    with Daemon(tmp_path / "daemon") as daemon:
         watcher = visitors.new(daemon.url)
         page = visitors.new(daemon.url)
-        page.locator("input[type=file]").set_input_files(
-            {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"much to tell\n" * 300_000}
-        )
+        page.locator("input[type=file]").set_input_files(notes)
         expect(page.locator("#tray")).to_contain_text("notes.txt")
         os.kill(daemon.pid, signal.SIGSTOP)  # so that it is under way when the server is gone
         say(page, "with a file")
@@ -185,18 +187,18 @@ def test_a_file_arrives_though_the_server_restarts_and_the_page_is_reloaded(
         assert href is not None
         answer = watcher.request.get(daemon.url + href)
         assert answer.status == 200
-        assert answer.body() == b"much to tell\n" * 300_000
+        assert answer.body() == notes.read_bytes()
 
 
 def test_unread_is_counted_and_both_devices_agree(room: str, visitors: Visitors) -> None:
-    writer, page = visitors.new(room, "Nia"), visitors.new(room, "Oona")
-    say(writer, "one")
+    writer, page = visitors.speaker(room, "Nia"), visitors.new(room, "Oona")
+    writer.say("one")
     shows(page, "one")
     tab = visitors.tab(page.context, f"{room}-2")
     name = room.rpartition("/")[2]
     page.evaluate("(hash) => { location.hash = hash; }", f"#/{name}-2")
     expect(page.locator("#room")).to_have_text(f"{name}-2")
-    say(writer, "two", "three")
+    writer.say("two", "three")
     for each in (page, tab):
         expect(each).to_have_title(f"(2) {name}-2 · chatroom")
     tab.bring_to_front()
@@ -204,14 +206,14 @@ def test_unread_is_counted_and_both_devices_agree(room: str, visitors: Visitors)
     shows(tab, "one", "two", "three")
     for each in (tab, page):
         expect(each).to_have_title(f"{each.locator('#room').inner_text()} · chatroom")
-    say(writer, "four")
+    writer.say("four")
     shows(tab, "one", "two", "three", "four")
     page.reload()
     expect(page).to_have_title(f"{name}-2 · chatroom")
 
 
 def test_a_link_leads_to_a_message_in_its_context(room: str, visitors: Visitors) -> None:
-    begin_history(visitors.new(room), 800)
+    begin_history(room, 800)
     page = visitors.new(f"{room}?at=200")
     expect(page.get_by_text("number 200", exact=True)).to_be_in_viewport()
     expect(page.locator("#messages .text").filter(has_text="number 800")).to_have_count(0)

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser import launch
 from tests.daemon import Daemon, until
+
+pytest_plugins = ["tests.visiting"]
 
 WEB = Path(__file__).parent.parent / "web"
 PAUSE = "const PAUSE = 2_000;"  # shorter here
@@ -122,12 +123,6 @@ class Host:
             self._server.shutdown()
             self._thread.join()
             self._server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launch() as running:
-        yield running
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import launch
+from tests.browser import keep, release
 from tests.daemon import Daemon
 from tests.visitors import Cable, Visitors
 
@@ -18,10 +18,16 @@ from tests.visitors import Cable, Visitors
 expect.set_options(timeout=15_000)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launch() as browser:
-        yield browser
+@pytest.fixture
+def browser() -> Browser:
+    return keep()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Function | None) -> None:
+    # Beside the loop of Playwright no other test could have one.
+    if nextitem is None or "browser" not in nextitem.fixturenames:
+        release()
 
 
 @pytest.fixture
@@ -31,7 +37,7 @@ def visitors(browser: Browser) -> Iterator[Visitors]:
     visitors.leave()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     with Daemon(tmp_path_factory.mktemp("daemon"), "--talk-rate", "0") as daemon:
         yield daemon

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 import select
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
+from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from websockets.sync.client import ClientConnection, connect
+
+PATIENT = 15.0
+"""Seconds for what takes none."""
+REMEMBERED = """if (location.protocol === "http:") {
+  localStorage[`chatroom ${new URL(".", location.href).pathname} name`] ??= NAME;
+}"""
 
 # What Chromium itself prints when a server cannot be reached.
 LOST = re.compile(r"WebSocket connection to '\S+' failed: |net::ERR_")
@@ -81,6 +91,33 @@ def _carry_on(ways: dict[socket.socket, socket.socket]) -> None:
             ways[source].sendall(data)
 
 
+class Speaker:
+    """Somebody in a *room* without a page; *socket* is their connection."""
+
+    def __init__(self, socket: ClientConnection, room: str) -> None:
+        self._socket = socket
+        self._room = room
+
+    def say(self, *texts: str, type: str = "text") -> None:
+        """Say *texts* of this *type*, and wait until the room has heard them."""
+        for text in texts:
+            data = {"room": self._room, "message": text, "type": type}
+            self._socket.send(json.dumps({"event": "talk", "data": data}))
+        for text in texts:
+            while json.loads(self._socket.recv(PATIENT))["data"].get("message") != text:
+                pass
+
+
+@contextmanager
+def speaking(url: str, name: str | None = None) -> Iterator[Speaker]:
+    """Enter the room at *url* of the page, called *name*, and leave it afterwards."""
+    site, _, room = url.partition("#/")
+    query = urlencode({"room": room} | ({} if name is None else {"name": name}))
+    with connect(f"{site.replace('http', 'ws', 1)}ws?{query}", max_queue=None) as socket:
+        assert json.loads(socket.recv(PATIENT))["event"] == "init"
+        yield Speaker(socket, room)
+
+
 class Visitors:
     """Browsers of people, and everything that those have to complain about."""
 
@@ -90,6 +127,7 @@ class Visitors:
         self.loss_expected = False
         self.refusal_expected = False
         self._contexts: list[BrowserContext] = []
+        self._speakers = ExitStack()
 
     def context(self, **options: Any) -> BrowserContext:
         """A browser of somebody who was never here, with further *options* of Playwright's."""
@@ -109,11 +147,16 @@ class Visitors:
         return context
 
     def new(self, url: str, name: str | None = None, **options: Any) -> Page:
-        """Somebody with a browser of their own, who opens *url* and chooses *name*."""
-        page = self.tab(self.context(**options), url)
+        """
+        Somebody with a browser of their own, who opens *url*.
+
+        They have chosen *name* in an earlier visit; without one they were never here.
+        """
+        context = self.context(**options)
         if name is not None:
-            page.get_by_label("What should people call you?").fill(name)
-            page.get_by_role("button", name="Use this name").click()
+            context.add_init_script(REMEMBERED.replace("NAME", json.dumps(name)))
+        page = self.tab(context, url)
+        if name is not None:
             expect(page.locator("#self-name")).to_have_text(name)
         return page
 
@@ -124,8 +167,13 @@ class Visitors:
         expect(page.locator("#self-name")).not_to_have_text("")
         return page
 
+    def speaker(self, url: str, name: str) -> Speaker:
+        """Somebody called *name* in the room at *url*, who only says things there."""
+        return self._speakers.enter_context(speaking(url, name))
+
     def leave(self) -> None:
         """Close all, and fail if there was a complaint."""
+        self._speakers.close()
         for context in self._contexts:
             context.close()
         assert self.complaints == [], self.complaints
@@ -137,6 +185,13 @@ class Visitors:
             return
         if not (self.refusal_expected and REFUSED.search(message.text)):
             self.complaints.append(message.text)
+
+
+def choose(page: Page, name: str) -> None:
+    """Be called *name*, as somebody who was never here."""
+    page.get_by_label("What should people call you?").fill(name)
+    page.get_by_role("button", name="Use this name").click()
+    expect(page.locator("#self-name")).to_have_text(name)
 
 
 def say(page: Page, *texts: str) -> None:
@@ -157,21 +212,7 @@ def told(page: Page) -> list[str]:
     ]
 
 
-def begin_history(page: Page, count: int) -> None:
-    """Say *count* messages in the page's room, over a connection of its own."""
-    page.evaluate(
-        """async ([count, room]) => {
-          const socket = new WebSocket(`ws://${location.host}/ws?room=${room}`);
-          await new Promise((done) => (socket.onmessage = done));
-          for (let n = 1; n <= count; n++) {
-            socket.send(JSON.stringify({ event: "talk", data: { room, message: `number ${n}` } }));
-          }
-          await new Promise((done) => {
-            socket.onmessage = ({ data }) => {
-              if (JSON.parse(data).data.message === `number ${count}`) done();
-            };
-          });
-          socket.close(1000);
-        }""",
-        [count, page.url.rpartition("/")[2]],
-    )
+def begin_history(url: str, count: int) -> None:
+    """Have somebody say *count* messages in the room at *url* of the page."""
+    with speaking(url) as speaker:
+        speaker.say(*(f"number {n}" for n in range(1, count + 1)))

@@ -71,6 +71,12 @@ async function reads(page, selector, texts) {
   }
 }
 
+async function hidden(page, selector) {
+  const unseen = (selector) =>
+    getComputedStyle(document.querySelector(selector)).visibility === "hidden";
+  await page.waitForFunction(unseen, {}, selector);
+}
+
 const SAID = "#messages .text";
 
 async function write(page, text) {
@@ -262,12 +268,11 @@ const journey = {
       const { scrollWidth } = document.documentElement;
       return innerWidth === 390 && scrollWidth <= innerWidth && bottom <= innerHeight;
     });
+    await hidden(ada, "#sidebar"); // it slides away, over what is touched next
     await ada.locator("#rooms-toggle").click();
     await ada.locator("#sidebar a[href='#/tea']").click();
     await reads(ada, "#room", ["tea"]);
-    await ada.waitForFunction(
-      () => getComputedStyle(document.querySelector("#sidebar")).visibility === "hidden",
-    );
+    await hidden(ada, "#sidebar");
     await say(ada, "On my way");
     const all = ["The pot is on the table", "and getting cold", "from the outbox", "On my way"];
     for (const page of [ada, bo]) await reads(page, SAID, all);

@@ -1,0 +1,41 @@
+"""What runs when: the long tests under CI, or when they are asked for."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+
+def complete(config: pytest.Config) -> bool:
+    """Whether nothing is to be left out of this run."""
+    if hasattr(config, "workerinput"):  # in a process of xdist's, which was given the tests' names
+        return bool(config.workerinput["complete"])
+    asked_for = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
+    asked_for |= bool(config.option.keyword or config.option.markexpr)
+    return asked_for or os.environ.get("CI") == "true"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: who waits leaves theirs to another."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["complete"] = complete(node.config)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if complete(config):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    items[:] = [item for item in items if item not in long]
+    config.hook.pytest_deselected(items=long)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not complete(terminalreporter.config):
+        terminalreporter.line("The long tests were left out. `CI=true pytest` runs them, too.")
