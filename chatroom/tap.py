@@ -260,14 +260,12 @@ class ChatService(service.Service):
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         for description in self._options["listen"]:
-            port = self._bind(description, self._site)
-            if type(port) is tcp.Port and FAST:
-                port.transport = Direct
+            self._bind(description, self._site)
         for description in self._options["irc"]:
             self._bind(description, self._irc)
 
-    def _bind(self, description: str, factory: interfaces.IProtocolFactory) -> Any:
-        """Return the port *description*, bound for *factory*. Raises `CannotStart`."""
+    def _bind(self, description: str, factory: interfaces.IProtocolFactory) -> None:
+        """Bind the port *description* for *factory*. Raises `CannotStart`."""
         failed: list[Failure] = []
         endpoint = endpoints.serverFromString(reactor, description)
         endpoint.listen(factory).addCallbacks(
@@ -280,7 +278,8 @@ class ChatService(service.Service):
         port: Any = self._ports[description]
         if isinstance(port, tcp.Port) and "backlog=" not in description:
             port.socket.listen(BACKLOG)
-        return port
+        if type(port) is tcp.Port and FAST:
+            port.transport = Direct
 
     def startService(self) -> None:
         """Open the store and the doors. Raises `CannotStart`."""

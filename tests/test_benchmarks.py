@@ -28,6 +28,8 @@ from benchmarks.targets import TARGETS
 from tests.daemon import Daemon
 from tests.parts import missing, program
 
+pytestmark = pytest.mark.long
+
 SPOILT = 10
 """The message that does not come as it should."""
 

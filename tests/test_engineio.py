@@ -30,11 +30,15 @@ class Recorder:
         self.at_once: list[str | bytes] = []
         self.echo = False
         self.faulty = ""
+        self.headers: dict[str, str] = {}
         self._busy = 0
 
     def opened(self, socket: Socket) -> None:
         self.sockets.append(socket)
+        self.headers = socket.headers
         self._note("opened")
+        if "unwanted" in socket.query:
+            socket.close(Close.POLICY, "not here")
         if self.at_once:
             socket.send(*self.at_once)
 
@@ -169,7 +173,8 @@ class Handshake(EngineCase):
     def test_application_learns_with_what_somebody_came(self) -> None:
         self.begin(4, "&room=hall%20a&room=b;c")
         assert self.socket.query["room"] == ["hall a", "b;c"]
-        assert self.socket.headers["host"] == "chat.example:8080"
+        assert self.app.headers["host"] == "chat.example:8080"
+        assert self.socket.headers == {}
         assert self.socket.address == "192.0.2.1"
 
     def test_nobody_has_the_id_of_another(self) -> None:
@@ -486,6 +491,12 @@ class Ends(EngineCase):
         assert self.app.messages == ["close me"]
         assert self.app.ends == [False]
 
+    def test_application_ends_it_at_once(self) -> None:
+        query = self.begin(more="&unwanted=1")
+        assert self.ask(query).body == b"1"
+        assert error(self.ask(query)) == UNKNOWN
+        assert self.app.told == [("opened",), ("closed", False)]
+
     def test_version_3_is_told_everything_before_its_end(self) -> None:
         query = self.begin(3)
         self.socket.send("a")
@@ -678,6 +689,15 @@ class Abuse(EngineCase):
             self.settle(INTERVAL + TIMEOUT)
             assert held.body == b"ok"
         assert self.app.ends == [False, False]
+
+    def test_post_with_which_the_session_fills_up_and_ends_is_answered(self) -> None:
+        self.app.echo = True
+        query = self.begin()
+        large = b"4" + b"x" * (PAYLOAD - 1)
+        assert self.ask(query, large + b"\x1e4more\x1e4close me").body == b"ok"
+        assert self.app.told[-2:] == [("received", "close me"), ("closed", False)]
+        assert self.ask(query).body == large + b"\x1e4more\x1e1"
+        assert self.app.told[-1] == ("closed", False)
 
     def test_post_that_waits_is_lost(self) -> None:
         self.app.echo = True

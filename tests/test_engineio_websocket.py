@@ -64,7 +64,8 @@ class Direct(SocketCase):
                     "maxPayload": 65_536,
                 }
                 assert self.socket.query["room"] == ["hall"]
-                assert self.socket.headers["user-agent"] == "x"
+                assert self.app.headers["user-agent"] == "x"
+                assert self.socket.headers == {}
                 assert self.socket.address == "192.0.2.1"
         assert self.app.told == [("opened",)] * 4
 
@@ -198,6 +199,17 @@ class Direct(SocketCase):
         assert peer.lost
         assert self.app.ends == [False]
 
+    def test_application_ends_it_at_once(self) -> None:
+        for headers in ({}, LONG):
+            peer = self.connect("EIO=4&unwanted=1", **headers)
+            assert [first for first, _ in peer.frames] == [0x81, 0x88]
+            assert peer.code == 1008
+            self.text(peer, "4hello")
+            peer.close(1008)
+            self.settle()
+            assert self.app.told == [("opened",), ("closed", False)]
+            self.app.told.clear()
+
     def test_application_ends_it_on_a_message(self) -> None:
         peer = self.connect()
         peer.frame(0x81, b"4close me")
@@ -229,6 +241,9 @@ class Direct(SocketCase):
         assert len(self.app.messages[0]) == PAYLOAD - 1
         self.text(peer, "4" + "x" * PAYLOAD)
         assert peer.code == 1009
+        self.socket.send("too late")
+        self.settle()
+        assert peer.frames[-1][0] == 0x88
         assert len(self.app.messages) == 1
         self.settle(LINGER)
         assert self.app.ends == [False]
@@ -489,7 +504,7 @@ class Upgrades(SocketCase):
         for attempt in range(3):
             peer = self.change(query, done=False)
             assert answered[0].body == b"ok"
-            while answered[-1].body == b"ok":
+            while answered[-1].body == b"ok" and len(answered) < 2 * SPARE:
                 answered.append(self.ask(query, large))
             peer.close()
             self.settle()
@@ -509,6 +524,17 @@ class Upgrades(SocketCase):
         assert self.app.told[-1] == ("paused",)
         server.resumeProducing()
         assert self.app.told[-1] == ("resumed",)
+
+    def test_who_does_not_read_what_is_tried_is_paused_when_that_is_the_way(self) -> None:
+        query = self.begin()
+        peer = self.change(query, done=False)
+        server = self.server(peer)
+        server.pauseProducing()
+        assert self.app.told == [("opened",)]
+        self.text(peer, "5")
+        assert self.app.told == [("opened",), ("paused",)]
+        server.resumeProducing()
+        assert self.app.told == [("opened",), ("paused",), ("resumed",)]
 
     def test_what_comes_in_the_old_way_during_the_change_is_lost_and_so_nothing_follows(
         self,
@@ -558,6 +584,14 @@ class Farewell(SocketCase):
 class Memory(SocketCase):
     def test_what_is_over_leaves_nothing_for_the_garbage_collector(self) -> None:
         kept: list[weakref.ref[Any]] = []
+        channels: list[Any] = []
+        channel = self.site.channel
+
+        def noted(there: Any) -> Any:
+            channels.append(channel(there))
+            return channels[-1]
+
+        self.patch(self.site, "channel", noted)
         gc.disable()
         self.addCleanup(gc.enable)
         for way in ("polling", "leaves", "ends", "lapses", "websocket", "change"):
@@ -592,6 +626,8 @@ class Memory(SocketCase):
         self.settle(INTERVAL + TIMEOUT + LINGER)
         assert self.app.ends == [False, True, False, False, False, False]
         self.app.sockets.clear()
-        # The connections of the test's own that are still open know a little of their requests.
         self.pumps.clear()
+        # Twisted's own: the HTTP channel and its request know each other.
+        while channels:
+            channels.pop().requests.clear()
         assert [reference() for reference in kept] == [None] * 7

@@ -159,7 +159,10 @@ def test_a_module_imports_what_it_may(name: str) -> None:
     assert faults(edge, MODULES[name]) == []
 
 
-@pytest.mark.parametrize("folder", ["files", "load", "sqlite"])
+@pytest.mark.parametrize(
+    "folder",
+    ["engineio", "files", "load", "rest", "sqlite"],
+)
 def test_the_files_of_a_folder_do_not_import_each_other_in_a_circle(folder: str) -> None:
     files = {name: text for name, text in MODULES.items() if name.startswith(f"chatroom.{folder}")}
     assert len(files) > 3

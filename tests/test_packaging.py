@@ -16,6 +16,8 @@ import pytest
 from chatroom import __version__
 from tests.parts import program
 
+pytestmark = pytest.mark.long
+
 TOP = Path(__file__).parent.parent
 COMPILED = "chatroom/_fast."
 LEAVE = shutil.ignore_patterns(

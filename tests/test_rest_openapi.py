@@ -1,8 +1,4 @@
-"""
-The server against its own OpenAPI document: schemathesis asks all that the document allows, and more.
-
-Its program loads this module for the hook below.
-"""
+"""The server against its own OpenAPI document: schemathesis asks all that it allows, and more."""
 
 from __future__ import annotations
 
@@ -15,18 +11,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import schemathesis
+import pytest
 
 from chatroom.rest.operations import OPERATIONS
 from tests.daemon import Daemon
 from tests.test_rest import performing
+
+pytestmark = pytest.mark.long
 
 REPO = Path(__file__).parent.parent
 
 EXAMPLES = 8
 """So many requests for each operation, besides some thirty that are worked out."""
 CONFIGURATION = """
-hooks = "tests.test_rest_openapi"
+hooks = "tests.schema_hooks"
 [generation]
 database = "none"
 [warnings]
@@ -39,20 +37,6 @@ expected-statuses = [400, 401, 403, 404, 409, 413, 415, 422]
 # in which nothing can be seen, emoji.
 expected-statuses = [200, 201, 401, 403, 404, 409, 422]
 """
-BEYOND_SCHEMAS = (
-    "Idempotency-Key and nonce are not the same",
-    "history has one of before, after and around",
-    # In JSON Schema 1.0 is an integer; here, as at all doors, it is none.
-    "got `float`",
-)
-"""Why something is refused although each part of it is as the document has it."""
-
-
-@schemathesis.hook
-def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
-    """Return whether *failure* is one."""
-    refused = failure.title == "Schema-valid request rejected" and response.status_code == 400
-    return not (refused and any(why in response.json()["message"] for why in BEYOND_SCHEMAS))
 
 
 def post(port: int, path: str, data: object) -> Any:

@@ -17,6 +17,8 @@ from tests.doors.program import Program
 from tests.parts import missing
 from tests.parts import program as executable
 
+pytestmark = pytest.mark.long
+
 CLIENTS = Path(__file__).with_name("clients") / "socketio"
 POLLING, WEBSOCKET = ["polling"], ["websocket"]
 UPGRADE = [*POLLING, *WEBSOCKET]

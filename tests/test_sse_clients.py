@@ -25,6 +25,8 @@ from tests.listeners import Memory
 from tests.parts import program
 from tests.test_deploy import Proxied, Site, free_port
 
+pytestmark = pytest.mark.long
+
 pytest_plugins = ["tests.test_deploy"]
 
 NODE = ("listen.mjs", "listen2.mjs")

@@ -173,7 +173,7 @@ class EngineDoor(Intake, Entrance):
         self._sockets.open(socket, polling, upgrades)
         # Answered before there is more: not all clients look for more in this answer.
         polling.poll(request)
-        socket.tell(self._sockets.application.opened)
+        self._sockets.introduce(socket)
         return server.NOT_DONE_YET
 
     def _post(self, request: server.Request, polling: Polling) -> bytes | int:

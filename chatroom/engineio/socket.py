@@ -29,6 +29,7 @@ from chatroom.site import Places
 C = TypeVar("C")
 Query = dict[str, list[str]]
 
+_NONE: dict[str, str] = {}
 _PING = Shared[Sequence[Item]]([Packet(PING)])
 
 
@@ -113,7 +114,7 @@ class Socket:
         self.query = query
         """What stood in the URL of its first request."""
         self.headers = headers
-        """Those of its first request, their names in lower case."""
+        """Those of its first request, their names in lower case; none once it was `opened`."""
         self.address = address
         """For counting, as `chatroom.hardened.address` returns it."""
         self.data: Any = None
@@ -251,6 +252,12 @@ class Sockets:
             self._turns.expect(socket)
         self._silent.expect(socket)
         transport.put(Shared([Packet(OPEN, msgspec.json.encode(told).decode())]), as_is)
+
+    def introduce(self, socket: Socket) -> None:
+        """Tell the application of *socket*."""
+        socket.tell(self.application.opened)
+        # They are half of what a connection takes, and of use only now.
+        socket.headers = _NONE
 
     def heard(self, socket: Socket) -> None:
         """Take note of a sign of life of *socket*."""

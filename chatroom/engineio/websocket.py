@@ -77,7 +77,7 @@ class EngineProtocol(Hardened):
         if "sid" not in query:
             self.socket = Socket(sockets, version, query, headers, who)
             sockets.open(self.socket, self, [])
-            self.socket.tell(sockets.application.opened)
+            sockets.introduce(self.socket)
             return
         socket = sockets.by_id.get(query["sid"][-1])
         if socket is None or socket.probing or not isinstance(socket.transport, Polling):
@@ -115,7 +115,9 @@ class EngineProtocol(Hardened):
             socket.transport = self
             for shared, encode in polling.leave():
                 self.put(shared, encode)
-            if not self._full:
+            if self._full:
+                socket.fill()
+            else:
                 socket.drain()
         else:
             raise Malformed("that packet is not of an upgrade")
@@ -159,14 +161,14 @@ class EngineProtocol(Hardened):
         """Take no more, neither from the application nor from the peer: it does not read."""
         self._full = True
         self.transport.pauseProducing()
-        if self.socket is not None:
+        if self.socket is not None and self._polling is None:
             self.socket.fill()
 
     def resumeProducing(self) -> None:
         """Go on: all that was written has gone."""
         self._full = False
         self.transport.resumeProducing()
-        if self.socket is not None:
+        if self.socket is not None and self._polling is None:
             self.socket.drain()
 
     def stopProducing(self) -> None:
