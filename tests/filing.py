@@ -79,11 +79,10 @@ class FilesCase(TestCase):
         self.said: set[str] = set()
         self.path = Path(self.enterContext(TemporaryDirectory())) / "files"
         self.open()
-        self.addCleanup(self.give_up)
 
-    def give_up(self) -> None:
-        """Close the files of uploads that a test leaves behind."""
-        for close in list(self.folder._uploads):
+    def give_up(self, folder: Folder) -> None:
+        """Close the files of uploads that a test leaves behind in *folder*."""
+        for close in list(folder._uploads):
             close()
 
     def known(self, token: str | None) -> int | None:
@@ -110,6 +109,7 @@ class FilesCase(TestCase):
             "wall": lambda: 1_000_000_000.0,
         }
         self.folder = Folder(self.path, **options | more)
+        self.addCleanup(self.give_up, self.folder)
         self.door = FilesDoor(self.folder, self.known, self.spend, Origins(self.origins))
         tree = Resource()
         tree.putChild(b"files", self.door)
