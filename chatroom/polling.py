@@ -24,6 +24,8 @@ WAIT = 25
 """So many seconds a poll waits for something to happen, unless it says for how many, …"""
 LONGEST = 55
 """… and so many at most: many programs and proxies give up after a minute."""
+LEAST = 5.0
+"""So many seconds they are here between two polls at least, or two would wake each other for ever."""
 
 
 class Poller:
@@ -107,7 +109,7 @@ class Poller:
         """Take nothing until the next request, or leave."""
         self._cancel()
         self.session.pause()
-        self._due = self._door.clock.callLater(self._door.chat.grace, self.leave)
+        self._due = self._door.clock.callLater(max(LEAST, self._door.chat.grace), self.leave)
         self._door.park(self)
 
     def _over(self) -> None:

@@ -15,6 +15,8 @@ from tests.conformance.verdict import judge
 from tests.daemon import Daemon
 from tests.parts import missing
 
+pytestmark = pytest.mark.long
+
 
 def report(cases: Sequence[str] = ALL, **other: tuple[str, str]) -> dict[str, dict[str, object]]:
     """Return what the suite writes when all is well; *other* is ``_1_1_1=(behavior, close)``."""

@@ -30,6 +30,8 @@ from tests.daemon import TWISTD, Daemon, until
 from tests.parts import program
 from tests.test_docs import README, REPO, Somebody, blocks, read, sections, somebody
 
+pytestmark = pytest.mark.long
+
 NGINX = REPO / "docs" / "deploy" / "nginx.conf"
 UNIT = REPO / "docs" / "deploy" / "chatroom.service"
 INSTALLED = "/opt/chatroom/.venv/bin/"

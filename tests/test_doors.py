@@ -22,7 +22,7 @@ class WebSocketDoor(contract.Contract, contract.SendsAway):
     door = WebSocketPerson
 
 
-class DeflatedDoor(contract.Contract, contract.SendsAway):
+class DeflatedDoor(contract.Carries):
     door = DeflatedPerson
 
 
@@ -63,15 +63,15 @@ class SocketIoPollingDoor(contract.Contract, contract.SendsAway):
     door = PollingIoPerson
 
 
-class SocketIoUpgradingDoor(contract.Contract, contract.SendsAway):
+class SocketIoUpgradingDoor(contract.Carries):
     door = UpgradingIoPerson
 
 
-class SocketIoRecoveringDoor(contract.Contract, contract.SendsAway):
+class SocketIoRecoveringDoor(contract.Carries):
     door = RecoveringIoPerson
 
 
-class OldSocketIoDoor(contract.Contract, contract.SendsAway):
+class OldSocketIoDoor(contract.Carries):
     door = OldIoPerson
 
 

@@ -17,6 +17,8 @@ from tests.doors.program import Program
 from tests.parts import program
 from tests.rig import KEY, masked
 
+pytestmark = pytest.mark.long
+
 FULL = "👋" * 4000
 """The longest message that there may be, in the most bytes."""
 NODE = ("ws.mjs", "websocket.mjs", "w3c.mjs")
@@ -26,8 +28,6 @@ PYTHON = (
     "python_websocket_client.py",
     "python_autobahn.py",
 )
-WITNESS = PYTHON[0]
-
 Start = Callable[..., Program]
 rooms = count()
 
@@ -38,6 +38,28 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     with Daemon(folder, "--store", "memory:", "--grace", "60") as daemon:
         yield daemon
     assert "Traceback" not in daemon.output
+
+
+@pytest.fixture(scope="module")
+def witness(daemon: Daemon) -> Iterator[Program]:
+    """Somebody who is here all the time, and sees what clients do."""
+    script = CLIENTS / "raw" / PYTHON[0]
+    with Program(sys.executable, script, f"{daemon.ws}?name=Witness") as program:
+        program.get("init")
+        yield program
+        program.tell("close")
+        program.line("close 1000")
+        assert program.end() == 0
+
+
+@pytest.fixture
+def room(witness: Program) -> str:
+    """A room that nobody else has been in but the witness."""
+    name = f"room{next(rooms)}"
+    witness.forget()
+    witness.send("join", room=name)
+    witness.get("init", room=name)
+    return name
 
 
 @pytest.fixture
@@ -60,10 +82,9 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 
 
 @pytest.mark.parametrize("script", [*NODE, *PYTHON])
-def test_talks_comes_back_and_leaves(script: str, daemon: Daemon, start: Start) -> None:
-    room = f"room{next(rooms)}"
-    witness = start(WITNESS, daemon, room=room, name="Witness")
-    witness.line("open")
+def test_talks_comes_back_and_leaves(
+    script: str, daemon: Daemon, start: Start, witness: Program, room: str
+) -> None:
     ann = start(script, daemon, room=room, name="Ann")
     begun = ann.get("init")
     ann.send("talk", room=room, message="你好 👋", nonce="n-1")
@@ -103,10 +124,8 @@ def test_server_that_stops_says_so(tmp_path: Path, start: Start) -> None:
         assert client.end() == 0
 
 
-def test_curl(daemon: Daemon, start: Start) -> None:
+def test_curl(daemon: Daemon, witness: Program, room: str) -> None:
     curl = program("curl", "install the package curl")
-    witness = start(WITNESS, daemon, room="curl", name="Witness")
-    witness.line("open")
     headers = [
         *("Connection: Upgrade", "Upgrade: websocket", "Expect:", "Transfer-Encoding:"),
         *("Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {KEY}"),
@@ -116,12 +135,13 @@ def test_curl(daemon: Daemon, start: Start) -> None:
     with Program(
         *(curl, *quiet.split(), "--request", "GET", "--upload-file", "."),
         *(part for header in headers for part in ("--header", header)),
-        f"{daemon.url}ws?room=curl&name=Curl",
+        f"{daemon.url}ws?room={room}&name=Curl",
     ) as client:
         assert client.line("HTTP/1.1 ") == "HTTP/1.1 101 Switching Protocols"
         assert client.line("Sec-WebSocket-Accept: ").endswith("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
         witness.get("join", name="Curl")
-        client.write(masked(0x81, b'{"event":"talk","data":{"room":"curl","message":"from curl"}}'))
+        talk = f'{{"event":"talk","data":{{"room":"{room}","message":"from curl"}}}}'
+        client.write(masked(0x81, talk.encode()))
         assert witness.get("talk")["message"] == "from curl"
         client.write(masked(0x88, (1000).to_bytes(2)))
         assert client.end() == 0
@@ -147,13 +167,11 @@ TALK = """room => new Promise((resolve, reject) => {
 })"""
 
 
-def test_browser(daemon: Daemon, start: Start) -> None:
-    witness = start(WITNESS, daemon, room="page", name="Witness")
-    witness.line("open")
+def test_browser(daemon: Daemon, witness: Program, room: str) -> None:
     with launch() as browser:
         page = browser.new_page()
         # A page of this origin that does nothing by itself.
         page.goto(f"{daemon.url}health")
-        assert page.evaluate(TALK, "page") == ["open", "init", "talk", 1000]
+        assert page.evaluate(TALK, room) == ["open", "init", "talk", 1000]
     assert witness.get("talk")["message"] == "from a page"
     witness.get("exit", name="Page")

@@ -20,6 +20,8 @@ from tests.doors.packages import CLIENTS, installed
 from tests.doors.pages import served
 from tests.doors.program import PATIENT, Program
 
+pytestmark = pytest.mark.long
+
 SEEDS = CLIENTS / "seeds"
 PLACES = re.compile(r"localhost:\d+|example\.com(?::\d+)?")
 """Hosts and ports, as the seeds have them."""
@@ -106,8 +108,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     assert "Traceback" not in daemon.output
 
 
-@pytest.fixture
-def witness(site: Site) -> Iterator[Program]:
+@pytest.fixture(scope="module")
+def first(site: Site) -> Iterator[Program]:
     """Somebody who is in the lobby before anybody else, over `/ws`."""
     script = CLIENTS / "raw" / "python_websockets.py"
     with Program(sys.executable, script, f"{site.daemon.ws}?name=Witness") as program:
@@ -115,6 +117,13 @@ def witness(site: Site) -> Iterator[Program]:
         yield program
         program.tell("close")
         assert program.end() == 0
+
+
+@pytest.fixture
+def witness(first: Program) -> Program:
+    """The same, who forgets what was before a test."""
+    first.forget()
+    return first
 
 
 def prints(page: Page, *lines: str) -> None:

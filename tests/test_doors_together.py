@@ -22,6 +22,8 @@ from tests.doors.program import PATIENT, Program
 from tests.doors.receiver import receiver
 from tests.parts import program
 
+pytestmark = pytest.mark.long
+
 ROOM = "everybody"
 CLIENTS = ("ws", "socketio", "socketio2", "sse", "poll", "irc")
 EACH = 6

@@ -15,6 +15,8 @@ from tests.conformance.engineio_server import Echo
 from tests.fuzz.memory import resident
 from tests.rig import KEY, masked
 
+pytestmark = pytest.mark.long
+
 LONGEST = 20.0
 MESSAGE = b"4" + b"x" * (PAYLOAD - 1)
 

@@ -15,6 +15,8 @@ from tests.daemon import Daemon
 from tests.filing import image
 from tests.test_files_daemon import Visitor, entered
 
+pytestmark = pytest.mark.long
+
 HTML = b"<!doctype html><script>top.document.title = 'ran'; alert(1)</script>"
 PAGE = "<!doctype html><title>quiet</title>"
 PNG = image("PNG", (30, 20))

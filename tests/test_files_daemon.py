@@ -23,6 +23,8 @@ from tests.daemon import Daemon, until
 from tests.filing import image
 from tests.test_tap import refused
 
+pytestmark = pytest.mark.long
+
 LARGE = 100 * 10**6
 SLACK = 16 * 10**6
 """A file of any size may take so many bytes of memory."""

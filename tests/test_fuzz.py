@@ -23,6 +23,8 @@ from tests.fuzz.past import Wrong
 from tests.fuzz.real import OPTIONS, RealHouse
 from tests.fuzz.run import BLOCKS, OBJECTS, Result, grown, in_memory, real
 
+pytestmark = pytest.mark.long
+
 HEAD = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\n\r\n"
 ME = (
     b'"self":{"id":1,"name":"a","token":"AAAAAAAAAAAAAAAA"},"users":[{"id":1,"name":"a"}],"count":1'

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 from slack_sdk.webhook import WebhookClient
 from standardwebhooks import Webhook
@@ -22,6 +23,8 @@ from websockets.sync.client import ClientConnection, connect
 from chatroom.hooks import beside
 from chatroom.hooks.file import HooksFile, Outgoing
 from tests.daemon import Daemon, until
+
+pytestmark = pytest.mark.long
 
 KILLS, EACH = 4, 40
 

@@ -16,6 +16,8 @@ from tests.doors.packages import installed
 from tests.doors.program import Program
 from tests.parts import program
 
+pytestmark = pytest.mark.long
+
 
 class IrcDaemon(Daemon):
     """The daemon, with a port for IRC as well."""

@@ -1,19 +1,13 @@
-"""irctest, the public test suite of IRC servers: its verdict, and a part of it for real."""
+"""irctest, the public test suite of IRC servers: its verdict."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.conformance.irc import CannotRun, judge, run
 from tests.conformance.irc_reasons import REASONS
-from tests.parts import missing
-
-CHECKOUT = "IRCTEST"
-SOME = ("cap.py", "chathistory.py", "echo_message.py", "labeled_responses.py", "redact.py")
-"""Some that take no long time."""
 
 
 def report(*cases: tuple[str, str, str]) -> str:
@@ -59,16 +53,3 @@ def test_faults() -> None:
 def test_without_the_suite(tmp_path: Path) -> None:
     with pytest.raises(CannotRun, match="there is no irctest/server_tests in "):
         run(tmp_path, [], tmp_path / "log")
-
-
-def test_some_of_it(tmp_path: Path) -> None:
-    checkout = os.environ.get(CHECKOUT)
-    if checkout is None:
-        words = "git clone https://github.com/progval/irctest"
-        missing(f"{words}, and say in ${CHECKOUT} where it is")
-    try:
-        verdict = run(Path(checkout), SOME, tmp_path / "log")
-    except CannotRun as error:
-        missing(str(error))
-    assert verdict.faults == [], verdict
-    assert verdict.outcomes["passed"] > 40

@@ -136,6 +136,15 @@ def test_texts() -> None:
     assert texts.action("/meet") is None
 
 
+def test_masks() -> None:
+    assert texts.like("*te?")("#TEA")
+    assert texts.like("[a*")("[abc")
+    assert not texts.like("[a]")("a")
+    assert not texts.like("a?")("a")
+    # A mask that would take a careless program for ever.
+    assert not texts.like("*a" * 200 + "b")("a" * 100)
+
+
 NAMES = st.text(
     st.one_of(
         st.sampled_from("ab _-.!@*?,:#$%&+~\\|[]{}^`\uff3f\uff01\u00a0☕é李"),

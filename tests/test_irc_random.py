@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chatroom.events import Message
 from chatroom.irc.lines import parse
 from tests.irc_rig import MODERN, IrcCase, IrcPeer
 
@@ -24,11 +25,22 @@ TAGS = st.sampled_from(
     ["", "@label=x ", "@batch=1 ", "@+typing=active ", "@+draft/react=👍;+draft/reply=ID "]
     + ["@batch=1;draft/multiline-concat ", "@+draft/unreact=👍;+draft/reply=ID ", "@+reply=ID "]
 )
-LINES = st.builds(
-    lambda tags, verb, words: f"{tags}{verb} {' '.join(words)}",
-    TAGS,
-    st.sampled_from(VERBS.split()),
-    st.lists(st.sampled_from(WORDS.split()), max_size=4),
+LINES = st.one_of(
+    st.sampled_from(
+        [
+            *("PRIVMSG #tea :one", "NOTICE #tea :two", "@label=x PRIVMSG #tea :three"),
+            *("PRIVMSG Bob :psst", "PRIVMSG Ada :psst", "TOPIC #tea :about", "JOIN #milk"),
+            *("PRIVMSG #milk :four", "PART #milk", "NICK Ada", "NICK Bob", "NICK Eve"),
+            *("REDACT #tea ID", "@+draft/reply=ID;+draft/react=👍 TAGMSG #tea", "WHO #tea"),
+            *("BATCH +1 draft/multiline #tea", "@batch=1 PRIVMSG #tea :five", "BATCH -1"),
+        ]
+    ),
+    st.builds(
+        lambda tags, verb, words: f"{tags}{verb} {' '.join(words)}",
+        TAGS,
+        st.sampled_from(VERBS.split()),
+        st.lists(st.sampled_from(WORDS.split()), max_size=4),
+    ),
 )
 WEB = st.sampled_from(
     [
@@ -46,6 +58,7 @@ WEB = st.sampled_from(
         ("typing", {"room": "tea"}),
     ]
 )
+HEARD = "message-tags server-time"
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("ada"), LINES),
@@ -64,7 +77,8 @@ class Random(IrcCase):
     def test_nothing_breaks(self, steps: list[tuple[str, Any]]) -> None:
         # One network for each example.
         IrcCase.setUp(self)
-        people = {"ada": self.irc_user("Ada", "#tea", MODERN), "bob": self.irc_user("Bob", "#tea")}
+        ada, bob = self.irc_user("Ada", "#tea", MODERN), self.irc_user("Bob", "#tea", HEARD)
+        people = {"ada": ada, "bob": bob}
         web = self.web_user("Web")
         for who, what in steps:
             if who == "settle":
@@ -80,6 +94,11 @@ class Random(IrcCase):
         self.settle()
         for peer in people.values():
             self.check(peer)
+        said = [what for who, what in steps if who == "bob"]
+        if not bob.lost and not any(
+            word in line for line in said for word in ("PART", " 0", "CAP")
+        ):
+            self.compare(bob)
         assert self.flushLoggedErrors() == []
 
     def clog(self, peer: IrcPeer, on: bool) -> None:
@@ -87,6 +106,19 @@ class Random(IrcCase):
         producer = peer.server.producer
         if producer is not None and not peer.lost:
             (producer.pauseProducing if on else producer.resumeProducing)()
+
+    def compare(self, bob: IrcPeer) -> None:
+        """See that *bob*, who was there all the time, has seen all of it, once and in order."""
+        seen: list[int] = []
+        for text in bob.data.decode().split("\r\n"):
+            line = parse(text.encode())
+            if line is not None and line.params[:1] == ["#tea"] and "msgid" in line.tags:
+                seen.append(int(line.tags["msgid"].split("-")[1]))
+        assert seen == sorted(set(seen))
+        me = bob.server.protocol._connection.me
+        for entry in self.log.since("tea", 0, 1000):
+            if isinstance(entry, Message) and entry.sender.id != me and not entry.deleted:
+                assert entry.id in seen
 
     def check(self, peer: IrcPeer) -> None:
         """See that *peer* is still answered, and that all lines and batches were in order."""

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from twisted.internet import defer, error
 from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -23,6 +24,8 @@ from chatroom.load.tally import Tally
 from chatroom.memory import MemoryLog
 from tests.rig import RoomCase, Transport
 from tests.test_load_options import parsed
+
+pytestmark = pytest.mark.long
 
 
 def split(data: bytes) -> list[bytes]:

@@ -13,6 +13,8 @@ from tests.daemon import Daemon
 from tests.parts import package
 from tests.visitors import Visitors, say, shows
 
+pytestmark = pytest.mark.long
+
 pytest_plugins = ["tests.visiting"]
 
 

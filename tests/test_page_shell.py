@@ -13,6 +13,8 @@ from playwright.sync_api import Page, Route, expect
 from tests.daemon import Daemon, until
 from tests.visitors import Visitors, begin_history, choose, say, shows
 
+pytestmark = pytest.mark.long
+
 pytest_plugins = ["tests.visiting"]
 
 

@@ -6,10 +6,13 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
 
 from tests.daemon import Daemon
 from tests.visitors import Visitors, begin_history, say, shows
+
+pytestmark = pytest.mark.long
 
 pytest_plugins = ["tests.visiting"]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import provider
+
 from chatroom.site import HEAD
 from tests.rig import RoomCase
 
@@ -52,8 +55,24 @@ class Pipelined(RoomCase):
         self.settle()
         assert peer.body.count(b"HTTP/1.1 200") <= 1
         channel.resumeProducing()
-        self.settle()
+        for _ in range(5):
+            self.settle()
         assert peer.body.count(b"HTTP/1.1 200") == 5
+
+    def test_who_asks_much_at_once_has_others_wait_for_one_answer_at_most(self) -> None:
+        greedy, modest = self.dial(), self.dial()
+        request = b"GET /nothing HTTP/1.1\r\nHost: chat.example\r\n\r\n"
+        greedy.transport.write(request * 9)
+        modest.transport.write(request)
+        for _ in range(3):
+            for pump in self.pumps:
+                pump.pump()
+        assert modest.status == 404
+        assert greedy.status == 404
+        assert greedy.body.count(b"HTTP/1.1 404") == 0
+        for _ in range(9):
+            self.settle()
+        assert greedy.body.count(b"HTTP/1.1 404") == 8
 
     def test_who_goes_while_an_answer_waits_leaves_nothing(self) -> None:
         timers = len(self.clock.getDelayedCalls())
@@ -69,3 +88,34 @@ class Pipelined(RoomCase):
         self.settle(HEAD + 1)
         assert peer.lost
         assert len(self.clock.getDelayedCalls()) == timers
+
+
+class Lengths(RoomCase):
+    def test_length_of_more_digits_than_can_be_read_is_a_bad_request(self) -> None:
+        peer = self.dial()
+        head = b"POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"9" * 5_000
+        peer.transport.write(head + b"\r\nX-More: of it\r\n\r\nGET / HTTP/1.1\r\n\r\n")
+        self.settle(HEAD)
+        assert peer.status == 400
+        assert not peer.body
+        assert peer.lost
+        assert not self.flushLoggedErrors()
+
+
+class Quiet(RoomCase):
+    def test_what_is_asked_for_is_not_written_into_the_log(self) -> None:
+        logged: list[str] = []
+
+        @provider(ILogObserver)
+        def log(event: LogEvent) -> None:
+            logged.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(log)
+        self.addCleanup(globalLogPublisher.removeObserver, log)
+        for method in ("HEAD", "GET", "OPTIONS"):
+            peer = self.dial()
+            asked = f"{method} /?token=secret HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            peer.transport.write(asked.encode())
+            self.settle()
+            assert peer.status in (200, 501)
+        assert not [line for line in logged if "secret" in line]

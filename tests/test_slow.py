@@ -9,6 +9,8 @@ import pytest
 from tests.fuzz.past import Wrong
 from tests.slow import EACH, Figures, complete, judged, run, texts
 
+pytestmark = pytest.mark.long
+
 
 def test_stuck_readers_cost_little_and_miss_nothing() -> None:
     without, with_stuck = run(0, 800_000, 4000, seed=1), run(4, 800_000, 4000, seed=1)

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from urllib.request import urlopen
 
+import pytest
 from playwright.sync_api import expect
 
 from chatroom import listening, polling
@@ -23,6 +24,8 @@ from tests.listeners import Listener, ListeningCase
 from tests.parts import program
 from tests.test_docs import REPO, read, rows, sections
 from tests.test_sse_clients import say
+
+pytestmark = pytest.mark.long
 
 SSE = REPO / "docs" / "sse.md"
 PATIENT = 15.0

@@ -4,6 +4,8 @@ import pytest
 
 from tests.torture import READERS, TALKERS, main
 
+pytestmark = pytest.mark.long
+
 
 def test_what_was_said_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     status = main(["--rounds", "3", "--seed", "2"])

@@ -17,6 +17,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.daemon import Daemon, until
 
+pytestmark = pytest.mark.long
+
 pytest_plugins = ["tests.visiting"]
 
 WEB = Path(__file__).parent.parent / "web"

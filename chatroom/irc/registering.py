@@ -45,7 +45,7 @@ PREFIXES = "multi-prefix"
 TARGETS = 4
 """To so many one message is said at once."""
 
-# IRCv3 sasl-3.1; the last is of https://modern.ircdocs.horse/.
+# IRCv3 sasl-3.1 and capability-negotiation, and https://modern.ircdocs.horse/ for the last.
 RPL_LOGGEDIN, RPL_SASLSUCCESS = "900", "903"
 ERR_SASLFAIL, ERR_SASLTOOLONG, ERR_SASLABORTED, ERR_SASLALREADY = "904", "905", "906", "907"
 RPL_SASLMECHS, ERR_INVALIDCAPCMD, RPL_ISUPPORT = "908", "410", "005"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import defaultdict
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -48,6 +49,7 @@ TOKEN = {
 }
 
 
+@cache
 def document(limits: Limits) -> dict[str, Any]:
     """Return the document of a server with these *limits*."""
     kinds = {Problem} | {

@@ -68,7 +68,10 @@ def run(checkout: Path, modules: Sequence[str], log: Path) -> Verdict:
                 check=False,
                 cwd=checkout,
                 env={
-                    **os.environ,
+                    # It is no part of a run of ours.
+                    **{
+                        name: it for name, it in os.environ.items() if not name.startswith("PYTEST")
+                    },
                     "PYTHONPATH": f"{checkout.resolve()}{os.pathsep}{REPO}",
                     "PYTHONDONTWRITEBYTECODE": "1",
                 },

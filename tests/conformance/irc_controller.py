@@ -50,6 +50,8 @@ class ChatroomController(ExternalServerController):  # type: ignore[misc]
 
     software_name = "chatroom"
     supported_sasl_mechanisms = frozenset(("PLAIN",))
+    sync_sleep_time = 0.01
+    """For one client's message to be stored before another one asks whether it is there, in seconds."""
     optional_behaviors = frozenset((OptionalBehaviors.MULTI_PRIVMSG,))
 
     def get_hostname_and_port(self) -> Any:

@@ -52,10 +52,11 @@ class SsePerson(ListeningPerson):
     """Server-Sent Events, as a browser's EventSource reads them (the HTML standard, 9.2)."""
 
     _head: Answer
+    _told_all = False
     _lines: bytes
 
     def come(self) -> None:
-        self._lines = b""
+        self._lines, self._told_all = b"", False
         self.ear = self.case.wire(Line())
         after = None
         if self.cursor is not None:
@@ -65,7 +66,7 @@ class SsePerson(ListeningPerson):
         self.ear.ask(
             "GET",
             f"{self.at}/events?{self.query}",
-            self.refused,
+            self._ended,
             begun=self._begun,
             piece=self._piece,
             headers={
@@ -75,6 +76,13 @@ class SsePerson(ListeningPerson):
                 "Origin": self.origin,
             },
         )
+
+    @property
+    def over(self) -> bool:
+        return super().over or self._told_all
+
+    def _ended(self, answer: Answer) -> None:
+        self._told_all = True
 
     def _begun(self, head: Answer) -> None:
         self._head, self.status = head, head.status

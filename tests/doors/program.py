@@ -43,6 +43,10 @@ class Program:
         for line in self._process.stdout:
             self.lines.append(line.decode("utf-8", "backslashreplace").rstrip("\r\n"))
 
+    def forget(self) -> None:
+        """Forget what it has printed until now."""
+        self.lines.clear()
+
     def tell(self, line: str) -> None:
         """Write *line* to its standard input."""
         self.write(line.encode() + b"\n")

@@ -129,8 +129,9 @@ class RestPerson(HttpPerson):
             if answer.status in (403, 404, 405):
                 return
             if self.failed(answer):
-                # As at other doors: then somebody else's name.
-                self.call("POST", "/users", {}, introduced)
+                if self.errors[-1] in ("bad_name", "name_taken"):
+                    # As at other doors: then a guest's name.
+                    self.call("POST", "/users", {}, introduced)
                 return
             me = answer.json
             self.id, self.name, self.token = me["id"], me["name"], me["token"]

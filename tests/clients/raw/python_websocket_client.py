@@ -14,7 +14,9 @@ def opened(app: WebSocketApp) -> None:
 def follow(app: WebSocketApp) -> None:
     for line in sys.stdin:
         if line == "close\n":
-            app.close()
+            # Its own `close` reads the answer in this thread while the other one reads, too.
+            assert app.sock is not None
+            app.sock.send_close()
             break
         app.send(line.removesuffix("\n"))
 
