@@ -146,7 +146,7 @@ def wished(request: Request, room: str) -> Wish:
 def stopping() -> Refusal:
     """Return why there is nothing to listen to any more."""
     words = "the server is stopping; come back soon"
-    return Refusal(503, "unavailable", words, round(uniform(*BACK), 3))
+    return Refusal(503, "unavailable", words, uniform(*BACK))
 
 
 def place(event: Event) -> int | None:

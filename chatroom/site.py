@@ -522,7 +522,7 @@ def refused(request: server.Request, refusal: Refusal) -> bytes:
     told: dict[str, object] = {"code": refusal.code, "message": refusal.words}
     if refusal.retry is not None:
         request.setHeader("Retry-After", str(math.ceil(refusal.retry)))
-        told["retry_after"] = refusal.retry
+        told["retry_after"] = math.ceil(refusal.retry * 1000) / 1000
     if refusal.status == UNKNOWN.status:
         request.setHeader("WWW-Authenticate", "Bearer")
     return b"" if request.method == b"HEAD" else msgspec.json.encode(told)

@@ -1,11 +1,17 @@
-"""Connections from their first byte on: how long they may be silent."""
+"""Connections from their first byte on: how long they may be silent, and what they may ask."""
 
 from __future__ import annotations
 
+import json
+import tracemalloc
+from typing import Any
+
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from twisted.trial.unittest import TestCase
+from twisted.web.test.requesthelper import DummyRequest
 from zope.interface import provider
 
-from chatroom.site import HEAD
+from chatroom.site import HEAD, Body, Refusal, refused
 from tests.rig import RoomCase
 
 
@@ -100,6 +106,33 @@ class Lengths(RoomCase):
         assert not peer.body
         assert peer.lost
         assert not self.flushLoggedErrors()
+
+
+class Bodies(TestCase):
+    def test_body_in_small_pieces_takes_little_more_than_in_large_ones(self) -> None:
+        request: Any = None
+        body = Body(request, 2**16)
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for number in range(2**15):
+            body.write(number.to_bytes(2))
+        taken, _ = tracemalloc.get_traced_memory()
+        assert taken < 2**18
+        body.seek(0)
+        assert body.data == b"".join(number.to_bytes(2) for number in range(2**15))
+
+
+class Refused(TestCase):
+    def test_time_to_try_again_is_in_milliseconds_and_never_too_early(self) -> None:
+        for seconds, told, header in (
+            (0.098848247, 0.099, b"1"),
+            (30, 30, b"30"),
+            (1.5, 1.5, b"2"),
+        ):
+            request: Any = DummyRequest([])
+            why = refused(request, Refusal(429, "rate_limited", "not so fast", seconds))
+            assert json.loads(why)["retry_after"] == told
+            assert request.responseHeaders.getRawHeaders(b"retry-after") == [header]
 
 
 class Quiet(RoomCase):
