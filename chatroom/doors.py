@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.web.resource import Resource
 
+from chatroom.answers import Origins, Places
 from chatroom.chat import Chat
 from chatroom.engineio import EngineDoor
 from chatroom.files import FilesDoor, Folder
@@ -17,7 +18,6 @@ from chatroom.irc import IrcFactory, IrcSocketFactory, IrcUpgrade, Network
 from chatroom.polling import Polling
 from chatroom.rest import Door as Rooms
 from chatroom.rest import doors as rest
-from chatroom.site import Origins, Places
 from chatroom.socketio import application
 from chatroom.sse import Events
 from chatroom.web import Door, Health

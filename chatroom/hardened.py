@@ -18,11 +18,12 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.web import server
 
+from chatroom.answers import RETRY, Origins, answer, header
 from chatroom.events import Close
 from chatroom.fast import Direct, Mold, Opening, ShortFrames
 from chatroom.frames import WINDOW, frame
 from chatroom.heartbeat import Heartbeat
-from chatroom.site import RETRY, SPARE, Entrance, Origins, answer, descriptors_left, header
+from chatroom.site import SPARE, Entrance, descriptors_left
 
 FRAGMENT = 32
 """A message that may have n bytes may come in n / FRAGMENT fragments."""

@@ -9,24 +9,14 @@ from urllib.parse import parse_qs
 
 from twisted.web.server import NOT_DONE_YET
 
+from chatroom.answers import RETRY, Places, Refusal, bearer, header, refusal, refused
 from chatroom.chat import Chat, Session
 from chatroom.events import Batch, Close, Entry, Error, Event, Init, parse_cursor
 from chatroom.hardened import address
 from chatroom.log import Unavailable
 from chatroom.names import Name
 from chatroom.session import UNAVAILABLE, Problem, room_name
-from chatroom.site import (
-    RETRY,
-    SPARE,
-    Places,
-    Refusal,
-    Request,
-    bearer,
-    descriptors_left,
-    header,
-    refusal,
-    refused,
-)
+from chatroom.site import SPARE, Request, descriptors_left
 
 FULL = Refusal(503, "unavailable", "the server is full", RETRY)
 BACK = (1.0, 5.0)

@@ -14,11 +14,12 @@ import msgspec
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.web.server import NOT_DONE_YET
 
+from chatroom.answers import Places, Refusal, refused
 from chatroom.chat import Chat, Session
 from chatroom.events import Batch, Close, Event, Init, cursor, encode
 from chatroom.listening import Listening, Wish, place, stopping
 from chatroom.session import Problem
-from chatroom.site import Places, Refusal, Request, refused
+from chatroom.site import Request
 
 WAIT = 25
 """So many seconds a poll waits for something to happen, unless it says for how many, …"""

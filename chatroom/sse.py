@@ -16,11 +16,12 @@ from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
+from chatroom.answers import Places, refused
 from chatroom.chat import Chat, Session
 from chatroom.events import Batch, Close, Event, cursor, encode
 from chatroom.heartbeat import Heartbeat
 from chatroom.listening import BACK, Listening, Wish, place
-from chatroom.site import Places, Request, refused
+from chatroom.site import Request
 
 BEAT = b":\n\n"
 """A comment, as a sign of life."""

@@ -211,6 +211,8 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         self["listen"] = self["listen"] or ["tcp:8080"]
+        if self["irc"] and "irc" not in self["doors"]:
+            raise usage.UsageError("--irc: --without irc leaves this door closed")
         if self["web"] is None:
             self["web"] = PAGE
         for name, value in self._values.items():

@@ -16,10 +16,10 @@ from twisted.web.resource import Resource
 from twisted.web.static import File
 
 from chatroom import __version__
+from chatroom.answers import answer, header
 from chatroom.chat import Chat
 from chatroom.hardened import Upgrade
 from chatroom.names import BadName, room_name
-from chatroom.site import answer, header
 from chatroom.websocket import ChatFactory
 
 IN_MEMORY = 2**20

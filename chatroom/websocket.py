@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
+from chatroom.answers import Places
 from chatroom.chat import Chat, Session
 from chatroom.commands import LOBBY, decode
 from chatroom.events import Batch, Close, Event
@@ -16,7 +17,6 @@ from chatroom.frames import deflating, plain
 from chatroom.hardened import Hardened, HardenedFactory, ours
 from chatroom.log import Unavailable
 from chatroom.names import BadName
-from chatroom.site import Places
 
 PROTOCOL = "chat.v1"
 """The subprotocol that is selected when offered."""

@@ -20,8 +20,9 @@ from twisted.test import iosim
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 
+from chatroom.answers import Origins
 from chatroom.files import FilesDoor, Folder
-from chatroom.site import Origins, Site
+from chatroom.site import Site
 from tests.rig import Peer, Transport
 
 ANN, BOB = "token-of-Ann", "token-of-Bob"

@@ -7,8 +7,8 @@ import re
 from typing import Any
 from urllib.parse import urlencode
 
+from chatroom.answers import Origins
 from chatroom.engineio import EngineDoor
-from chatroom.site import Origins
 from chatroom.socketio import application
 from tests.rig import Peer, RoomCase
 

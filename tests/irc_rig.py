@@ -9,8 +9,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.test import iosim
 
+from chatroom.answers import Origins, Places
 from chatroom.irc import IrcFactory, IrcSocketFactory, IrcUpgrade, Network
-from chatroom.site import Origins, Places
 from tests.rig import Peer, RoomCase, Transport
 
 MODERN = (

@@ -13,11 +13,11 @@ from twisted.test import iosim
 
 from chatroom import room as single
 from chatroom import rooms
+from chatroom.answers import Origins
 from chatroom.changes import changed
 from chatroom.events import Change, Deleted, Edited, Message, Reacted, Topic
 from chatroom.polling import Polling
 from chatroom.rest.door import doors
-from chatroom.site import Origins
 from chatroom.sse import Events
 from tests.doors.case import Pipe
 from tests.rig import Peer, RoomCase

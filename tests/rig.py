@@ -16,12 +16,13 @@ from twisted.python.failure import Failure
 from twisted.test import iosim
 from twisted.trial.unittest import TestCase
 
+from chatroom.answers import Origins, Places
 from chatroom.chat import Chat
 from chatroom.frames import frame
 from chatroom.hardened import Upgrade
 from chatroom.log import Log
 from chatroom.memory import MemoryLog
-from chatroom.site import Origins, Places, Site
+from chatroom.site import Site
 from chatroom.tap import PAGE, TICK
 from chatroom.web import Door, Health, root
 from chatroom.websocket import ChatFactory, EchoFactory

@@ -7,12 +7,13 @@ from typing import Any
 
 from twisted.logger import LogLevel, capturedLogs
 
+from chatroom.answers import Origins, Places
 from chatroom.engineio import EngineDoor, Socket
 from chatroom.engineio import polling as limits
 from chatroom.engineio.door import PAYLOAD
 from chatroom.engineio.polling import AT_ONCE, FULL, LINGER
 from chatroom.events import Close, Shared
-from chatroom.site import PACE, Origins, Places
+from chatroom.site import PACE
 from tests.rig import Peer, RoomCase
 
 INTERVAL, TIMEOUT = 25.0, 20.0

@@ -28,12 +28,12 @@ from twisted.internet.task import Clock, deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatroom.answers import Places
 from chatroom.chat import Chat
 from chatroom.fast import Direct, opening
 from chatroom.frames import frame
 from chatroom.memory import MemoryLog
 from chatroom.session import PATIENCE, User
-from chatroom.site import Places
 from chatroom.tap import reactor
 from chatroom.websocket import ChatFactory, ChatProtocol, EchoFactory, EchoProtocol
 from tests.rig import KEY, RoomCase, inflated

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import LogLevel, globalLogPublisher
 
+from chatroom.answers import Origins
 from chatroom.chat import Chat
 from chatroom.hooks import Hooks, beside
 from chatroom.hooks.file import HooksError, HooksFile, Incoming, new_id
@@ -21,7 +22,6 @@ from chatroom.hooks.incoming import BODY, digest
 from chatroom.log import Unavailable
 from chatroom.memory import MemoryLog
 from chatroom.session import Problem
-from chatroom.site import Origins
 from tests.rig import Peer, RoomCase
 
 SECRET = "s3cret"

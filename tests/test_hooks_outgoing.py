@@ -10,6 +10,7 @@ from typing import Any
 from twisted.trial.unittest import TestCase
 from twisted.web.server import NOT_DONE_YET, Site
 
+from chatroom.answers import Origins
 from chatroom.chat import Chat
 from chatroom.commands import Talk
 from chatroom.events import cursor
@@ -18,7 +19,6 @@ from chatroom.hooks.file import HooksFile, Outgoing, State, new_id
 from chatroom.hooks.signing import new_key
 from chatroom.memory import MemoryLog
 from chatroom.names import BadName
-from chatroom.site import Origins
 from tests.test_hooks import at_once
 from tests.test_hooks_posting import PUBLIC, Book, Net
 

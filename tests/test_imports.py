@@ -15,7 +15,7 @@ CORE = {
     *("commands", "events", "limits", "names", "terms", "changes", "log", "memory", "mentions"),
     *("room", "session", "saying", "asking", "users", "rooms", "visits", "chat"),
 }
-SHARED = {*CORE, "frames", "fast", "hardened", "heartbeat", "site"}
+SHARED = {*CORE, "answers", "frames", "fast", "hardened", "heartbeat", "site"}
 """What a door may use."""
 OURS = {
     "__init__": set[str](),
@@ -44,13 +44,14 @@ OURS = {
     },
     "sqlite": {"events", "names", "terms", "changes", "log", "sqlite"},
     "markup": set[str](),
-    "files": {*CORE, "files", "site"},
-    "hardened": {"events", "fast", "frames", "heartbeat", "site"},
+    "files": {*CORE, "answers", "files", "site"},
+    "answers": {"events"},
+    "hardened": {"answers", "events", "fast", "frames", "heartbeat", "site"},
     "frames": {"events"},
     "fast": set[str](),
     "heartbeat": set[str](),
     "websocket": SHARED - {"heartbeat"},
-    "site": {"events", "fast"},
+    "site": {"fast"},
     "web": {*SHARED, "websocket"},
     **{name: {*SHARED, name} for name in ("engineio", "hooks", "irc", "listening", "rest")},
     **{name: {*SHARED, "listening"} for name in ("polling", "sse")},

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from chatroom.answers import Origins
 from chatroom.log import Unavailable
 from chatroom.rest import Door, doors
 from chatroom.rest.door import BODY
@@ -16,7 +17,7 @@ from chatroom.rest.operations import OPERATIONS, Operation
 from chatroom.rest.records import Problem
 from chatroom.rest.refusals import status
 from chatroom.saying import TOPIC
-from chatroom.site import Origins, Request
+from chatroom.site import Request
 from tests.rig import Peer, RoomCase
 
 

@@ -11,7 +11,8 @@ from twisted.trial.unittest import TestCase
 from twisted.web.test.requesthelper import DummyRequest
 from zope.interface import provider
 
-from chatroom.site import HEAD, Body, Refusal, refused
+from chatroom.answers import Refusal, refused
+from chatroom.site import HEAD, Body
 from tests.rig import RoomCase
 
 

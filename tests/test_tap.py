@@ -117,6 +117,11 @@ def test_bad_values(option: str, value: str, says: str) -> None:
     assert says in str(caught.value)
 
 
+def test_a_door_that_is_to_be_open_and_closed() -> None:
+    with pytest.raises(UsageError, match="--without irc leaves this door closed"):
+        parsed("--irc", "tcp:6667", "--without", "irc")
+
+
 def test_where_to_open_it() -> None:
     for description, host, url in (
         ("tcp:80", IPv4Address("TCP", "0.0.0.0", 80), "http://localhost:80/"),

@@ -14,9 +14,9 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 
 from chatroom import session as session_module
+from chatroom.answers import Origins
 from chatroom.hardened import Upgrade, address
 from chatroom.log import Unavailable
-from chatroom.site import Origins
 from chatroom.tap import reactor
 from chatroom.websocket import ChatProtocol
 from tests.rig import Peer, RoomCase, inflated, masked

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.web import server
 
+from chatroom.answers import Origins, Places, answer, cross, header, preflight
 from chatroom.engineio.codec import Malformed, TooLarge
 from chatroom.engineio.polling import Payload, Polling, Polls
 from chatroom.engineio.socket import Application, Query, Socket, Sockets
@@ -21,18 +22,7 @@ from chatroom.engineio.websocket import EngineFactory
 from chatroom.events import Close
 from chatroom.fast import Opening
 from chatroom.hardened import Upgrade, address
-from chatroom.site import (
-    Entrance,
-    Intake,
-    Nothing,
-    Origins,
-    Places,
-    Request,
-    answer,
-    cross,
-    header,
-    preflight,
-)
+from chatroom.site import Entrance, Intake, Nothing, Request
 
 PAYLOAD = 65_536
 """The most bytes of one message that comes in."""

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from twisted.internet.interfaces import IReactorTime
 from twisted.web import server
 
+from chatroom.answers import header
 from chatroom.engineio.codec import (
     CLOSE,
     NOOP,
@@ -26,7 +27,7 @@ from chatroom.engineio.codec import (
 from chatroom.engineio.deadlines import Deadlines
 from chatroom.engineio.socket import Socket
 from chatroom.events import Close, Shared
-from chatroom.site import Body, Nothing, Request, header
+from chatroom.site import Body, Nothing, Request
 
 FULL = 2**16
 """Behind so many bytes that a client has not asked for, nothing more is to be sent."""

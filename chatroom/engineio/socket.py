@@ -10,6 +10,7 @@ import msgspec
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from chatroom.answers import Places
 from chatroom.engineio.codec import (
     CLOSE,
     MESSAGE,
@@ -24,7 +25,6 @@ from chatroom.engineio.codec import (
 )
 from chatroom.engineio.deadlines import Deadlines
 from chatroom.events import Close, Shared
-from chatroom.site import Places
 
 C = TypeVar("C")
 Query = dict[str, list[str]]

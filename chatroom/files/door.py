@@ -18,25 +18,23 @@ from twisted.python.failure import Failure
 from twisted.web import server
 from twisted.web.static import SingleRangeStaticProducer
 
-from chatroom.events import File
-from chatroom.files.folder import Folder, Full
-from chatroom.files.names import clean, disposition
-from chatroom.files.upload import TooLarge, Upload
-from chatroom.log import Unavailable
-from chatroom.site import (
+from chatroom.answers import (
     STRANGE,
     UNKNOWN,
-    Intake,
-    Nothing,
     Origins,
     Refusal,
-    Request,
     bearer,
     cross,
     header,
     preflight,
     refused,
 )
+from chatroom.events import File
+from chatroom.files.folder import Folder, Full
+from chatroom.files.names import clean, disposition
+from chatroom.files.upload import TooLarge, Upload
+from chatroom.log import Unavailable
+from chatroom.site import Intake, Nothing, Request
 
 AT_ONCE = 4
 """So many uploads of one user may be under way."""

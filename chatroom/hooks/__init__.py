@@ -22,12 +22,12 @@ from twisted.python.failure import Failure
 from twisted.web.client import BrowserLikePolicyForHTTPS, HostnameCachingHTTPSPolicy
 from twisted.web.iweb import IPolicyForHTTPS
 
+from chatroom.answers import Origins
 from chatroom.chat import Chat
 from chatroom.hooks.delivery import Delivery
 from chatroom.hooks.file import HooksError, HooksFile, Incoming, Outgoing, State, beside
 from chatroom.hooks.incoming import IncomingDoor
 from chatroom.hooks.posting import Receiver
-from chatroom.site import Origins
 
 __all__ = ["Hooks", "HooksError", "beside"]
 

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET
 
+from chatroom.answers import Origins, answer, cross, preflight
 from chatroom.chat import Chat
 from chatroom.commands import Talk
 from chatroom.events import Error, Event
@@ -17,7 +18,7 @@ from chatroom.hooks import slack
 from chatroom.hooks.file import Incoming
 from chatroom.log import Unavailable
 from chatroom.session import UNAVAILABLE, Problem, Told, error
-from chatroom.site import Body, Intake, Nothing, Origins, Request, answer, cross, preflight
+from chatroom.site import Body, Intake, Nothing, Request
 
 BODY = 2**17
 """So many bytes a payload may have."""

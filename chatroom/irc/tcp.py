@@ -10,6 +10,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from chatroom.answers import Places
 from chatroom.events import Close
 from chatroom.hardened import LINGER, address
 from chatroom.heartbeat import Heartbeat
@@ -18,7 +19,7 @@ from chatroom.irc.lines import LONGEST
 from chatroom.irc.network import Network
 from chatroom.irc.tongue import Framed
 from chatroom.irc.verbs import VERBS
-from chatroom.site import SPARE, Places, descriptors_left
+from chatroom.site import SPARE, descriptors_left
 
 PING = b"PING :alive?\r\n"
 

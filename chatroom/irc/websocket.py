@@ -9,6 +9,7 @@ from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from chatroom.answers import Places
 from chatroom.events import Close
 from chatroom.fast import Opening
 from chatroom.frames import frame
@@ -18,7 +19,6 @@ from chatroom.irc.lines import LONGEST
 from chatroom.irc.network import Network
 from chatroom.irc.tongue import Framed
 from chatroom.irc.verbs import VERBS
-from chatroom.site import Places
 
 TEXT = "text.ircv3.net"
 BINARY = "binary.ircv3.net"

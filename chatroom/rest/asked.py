@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
+from chatroom.answers import Refusal, refusal, refused
 from chatroom.chat import Chat
 from chatroom.commands import Command
 from chatroom.events import Error, Event
-from chatroom.site import Refusal, Request, refusal, refused
+from chatroom.site import Request
 
 
 class Asked:

@@ -8,13 +8,14 @@ from urllib.parse import unquote_to_bytes
 
 from twisted.web import server
 
+from chatroom.answers import Origins, cross, preflight, refused
 from chatroom.chat import Chat
 from chatroom.rest.asked import Asked
 from chatroom.rest.openapi import document
 from chatroom.rest.operations import OPERATIONS, Operation
 from chatroom.rest.reading import read
 from chatroom.rest.refusals import BAD_METHOD, NOT_FOUND, Turned
-from chatroom.site import Body, Intake, Nothing, Origins, Request, cross, preflight, refused
+from chatroom.site import Body, Intake, Nothing, Request
 
 BODY = 65_536
 """The most bytes of a body, unless the longest message takes more."""

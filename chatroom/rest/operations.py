@@ -9,6 +9,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from chatroom import commands, names
+from chatroom.answers import Refusal, refusal
 from chatroom.commands import Delete, Edit, Edits, History, React, Rename, Search, SetTopic, Talk
 from chatroom.events import (
     Deleted,
@@ -40,7 +41,6 @@ from chatroom.rest.records import (
 from chatroom.rest.refusals import GONE
 from chatroom.room import Room
 from chatroom.session import UNAVAILABLE, Problem
-from chatroom.site import Refusal, refusal
 
 ROOM = "/rooms/{room}"
 MESSAGE = f"{ROOM}/messages/{{id}}"

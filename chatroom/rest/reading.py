@@ -9,11 +9,12 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import UNSET, structs
 
+from chatroom.answers import UNKNOWN, bearer, header
 from chatroom.chat import Chat
 from chatroom.rest.asked import Asked
 from chatroom.rest.operations import Operation
 from chatroom.rest.refusals import BAD_TYPE, GONE, NOBODY, NOBODYS_NONCE, TOO_LARGE, Turned, bad
-from chatroom.site import UNKNOWN, Body, Request, bearer, header
+from chatroom.site import Body, Request
 
 _KEY = re.compile(r'("?)([!#-~]{1,64})\1')
 """A nonce in a header: with quotes as RFC 9651 has strings, or without."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from chatroom.answers import Refusal, refusal
 from chatroom.events import Error
-from chatroom.site import Refusal, refusal
 
 NOBODY = Refusal(401, "unauthorized", "this needs a token: Authorization: Bearer TOKEN")
 NOBODYS_NONCE = NOBODY._replace(words="a nonce is a user's: this needs a token, or no nonce")

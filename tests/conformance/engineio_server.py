@@ -20,10 +20,11 @@ from twisted.internet.tcp import Port
 from twisted.python.log import startLogging
 from twisted.web.resource import Resource
 
+from chatroom.answers import Origins, Places
 from chatroom.engineio import EngineDoor, Socket
 from chatroom.events import Close
 from chatroom.fast import FAST, Direct
-from chatroom.site import Origins, Places, Site
+from chatroom.site import Site
 
 reactor: Any = installed
 PATH = "engine.io"

@@ -20,10 +20,11 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.log import startLogging
 from twisted.web.resource import Resource
 
+from chatroom.answers import Origins, Places
 from chatroom.chat import Chat
 from chatroom.irc import IrcFactory, IrcSocketFactory, IrcUpgrade, Network
 from chatroom.memory import MemoryLog
-from chatroom.site import Origins, Places, Site
+from chatroom.site import Site
 
 reactor: Any = installed
 SERVER = "My.Little.Server"

@@ -17,9 +17,10 @@ from twisted.internet.tcp import Port
 from twisted.python.log import startLogging
 from twisted.web.resource import Resource
 
+from chatroom.answers import Origins, Places
 from chatroom.engineio import EngineDoor
 from chatroom.fast import FAST, Direct
-from chatroom.site import Origins, Places, Site
+from chatroom.site import Site
 from chatroom.socketio import Connections, Seat
 from chatroom.socketio.codec import Packet
 from tests.conformance.engineio_server import Echo

@@ -7,10 +7,10 @@ from tempfile import TemporaryDirectory
 
 from twisted.internet.defer import maybeDeferred
 
+from chatroom.answers import Origins
 from chatroom.hooks import Hooks, beside
 from chatroom.hooks.file import HooksFile, Incoming, new_id
 from chatroom.hooks.incoming import digest
-from chatroom.site import Origins
 from tests.doors.case import DoorCase
 from tests.doors.http import Answer
 from tests.doors.person import Heard

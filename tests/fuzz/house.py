@@ -20,12 +20,13 @@ from twisted.web.resource import Resource
 from zope.interface import implementer
 
 from chatroom import terms
+from chatroom.answers import Origins, Places
 from chatroom.chat import Chat
 from chatroom.files import FilesDoor, Folder
 from chatroom.files.folder import UNSAID
 from chatroom.markup import render
 from chatroom.memory import MemoryLog
-from chatroom.site import Origins, Places, Site
+from chatroom.site import Site
 from chatroom.tap import PAGE, TICK
 from chatroom.web import Door, Health, root
 from chatroom.websocket import ChatFactory
