@@ -375,7 +375,7 @@ class Visit(Session):
     open = True
 
     def __init__(self, chat: Chat, user: User) -> None:
-        super().__init__(chat, user, _unsent, _unended, known=True)
+        super().__init__(chat, user, _nowhere, _nowhere, known=True)
         self.opened: Room[Session] | None = None
         """The room that was asked for last."""
 
@@ -399,12 +399,8 @@ def error(command: Command, problem: Problem) -> Error:
     return Error(problem.code, str(problem), command.event, getattr(command, "nonce", None), retry)
 
 
-def _unsent(batch: Batch) -> None:
-    pass
-
-
-def _unended(code: Close, reason: str) -> None:
-    pass
+def _nowhere(*said: object) -> None:
+    """Take what is said to a visitor, who is told by other means."""
 
 
 def room_name(wish: str) -> Name:

@@ -6,6 +6,7 @@ import stat
 from signal import SIGTERM
 from subprocess import Popen
 from typing import Any
+from unittest import mock
 from urllib.parse import quote
 
 from PIL.PngImagePlugin import PngInfo
@@ -478,8 +479,9 @@ class Threads(FilesCase):
         self.turn()
         peer.transport.loseConnection()
         self.settle()
-        ((erased, _, _),) = self.waiting
-        erased.errback(OSError(5, "Input/output error"))
+        ((erased, erase, _),) = self.waiting
+        with mock.patch("shutil.rmtree", side_effect=OSError(5, "Input/output error")):
+            maybeDeferred(erase).chainDeferred(erased)
         assert len(self.flushLoggedErrors(OSError)) == 1
         assert (self.folder.used, self.folder._uploads, self.door._coming) == (0, set(), set())
         self.waiting.clear()
