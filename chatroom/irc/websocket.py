@@ -15,13 +15,14 @@ from chatroom.fast import Opening
 from chatroom.frames import frame
 from chatroom.hardened import Hardened, HardenedFactory, Upgrade, ours
 from chatroom.irc.connection import Connection
-from chatroom.irc.lines import LONGEST
 from chatroom.irc.network import Network
 from chatroom.irc.tongue import Framed
 from chatroom.irc.verbs import VERBS
 
 TEXT = "text.ircv3.net"
 BINARY = "binary.ircv3.net"
+MESSAGE = 65_536
+"""The most bytes of one message that comes in, as at the room's own door; its lines are shorter."""
 AGREED = 1000
 """The close code of an end that was wished for (RFC 6455, section 7.4.1)."""
 
@@ -133,7 +134,7 @@ class IrcSocketFactory(HardenedFactory):
     protocol = IrcSocket
 
     def __init__(self, network: Network, places: Places, **heartbeat: float) -> None:
-        super().__init__(network.clock, 2 * LONGEST, **heartbeat)
+        super().__init__(network.clock, MESSAGE, **heartbeat)
         self.network = network
         self.places = places
 
