@@ -64,7 +64,8 @@ def document(limits: Limits) -> dict[str, Any]:
     say["message"]["maxLength"] = correction["message"]["maxLength"] = limits.message
     say["type"]["enum"] = [*limits.types]
     correction["type"]["enum"] = [*limits.types, None]
-    for record in ("Say", "NewUser", "Rename"):
+    # Not that of `Say`: with a token it does not count, whatever it is.
+    for record in ("NewUser", "Rename"):
         schemas[record]["properties"]["name"]["maxLength"] = limits.name
     schemas["NewTopic"]["properties"]["topic"] |= {"maxLength": limits.topic, "pattern": LINE}
     schemas["WhatFor"]["properties"]["query"]["maxLength"] = QUERY
