@@ -21,6 +21,7 @@ with httpx.Client(timeout=httpx.Timeout(10, read=60)) as client:
                         told = {"event": event.event, "data": event.json(), "id": event.id}
                         print(json.dumps(told), flush=True)
         except (httpx.TransportError, SSEError):
-            pass
+            pass  # what ends in whatever way is begun again, and said to be lost
         print("lost", flush=True)
+        # So long the server wants a client to stay away: that is what `retry:` means.
         time.sleep(retry / 1000)
