@@ -48,6 +48,16 @@ KEPT = """async () => {
   }
   return found.filter(({ search }) => !search).map(({ pathname }) => pathname).sort();
 }"""
+FOLDERS = """async () => {
+  const found = {};
+  for (const name of await caches.keys()) {
+    const kept = (await (await caches.open(name)).keys()).map(({ url }) => new URL(url));
+    if (!kept.some(({ search }) => search === "?whole")) continue;
+    const folders = kept.map(({ pathname }) => pathname.slice(0, pathname.lastIndexOf("/") + 1));
+    found[name.split(" ")[1]] = [...new Set(folders)];
+  }
+  return found;
+}"""
 
 
 SECONDS = count(1_700_000_000, 10)
@@ -364,9 +374,11 @@ def test_below_a_path_only_the_page_is_answered(context: BrowserContext, host: H
     page.goto(root)
     expect(page).to_have_title("one")
     assert page.evaluate("navigator.serviceWorker.controller") is None
+    # The page above has a worker of its own, which keeps its own files and not those of the other.
+    becomes(page, f"async () => '/' in (await ({FOLDERS})())", "the page above is kept")
     page.goto(host.url)
     shows(page, "one")
-    assert {name.rpartition("/")[0] for name in page.evaluate(KEPT)} == {"/a/room"}
+    assert page.evaluate(FOLDERS) == {"/": ["/"], "/a/room/": ["/a/room/"]}
     host.close()
     page.goto(f"{host.url}index.html")
     shows(page, "one")
