@@ -62,6 +62,13 @@ class Query(NamedTuple):
     terms: tuple[str, ...]
     prefix: str | None
 
+    @property
+    def like(self) -> str:
+        """A pattern of SQL's ``LIKE`` for all texts of ASCII that are looked for, and more."""
+        longest = max(self.pieces, key=lambda piece: len(piece.split()), default="")
+        # Nothing but letters, digits and symbols that are not ASCII is in a unit: no ``%`` or ``_``.
+        return f"%{'_%'.join(longest.split())}%"
+
     def finds(self, text: str) -> bool:
         """Return whether *text* is looked for; where nothing is looked for, none is."""
         if not self.pieces:

@@ -303,7 +303,18 @@ def test_more_terms_than_an_index_is_asked_for(
 def test_what_would_be_special_to_sqlite(store: Store) -> None:
     store.say("a\0b NOT c* \"quoted\" terms:x NEAR(y) ^z 'q' {}", "\ue0011 \ue0021")
     with Desk(store.path) as desk:
-        for query in ("b", "NOT", "c*", '"quoted"', "terms:x", "NEAR(y)", "^z", "'q'", "AND OR"):
+        for query in (
+            "b",
+            '"a b not"',
+            "NOT",
+            "c*",
+            '"quoted"',
+            "terms:x",
+            "NEAR(y)",
+            "^z",
+            "'q'",
+            "AND OR",
+        ):
             assert desk.find(query) == ([] if query == "AND OR" else [("lobby", 1)]), query
         assert desk.find("\ue0011", []) == []
         assert desk.find("\0") == desk.find('"') == desk.find("*") == []

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
 import unicodedata
+from contextlib import closing
 
 import pytest
 from hypothesis import given, settings
@@ -195,6 +197,23 @@ def test_what_is_quoted_is_found_where_it_was_written(before: str, text: str) ->
     quoted = text.translate({ord(mark): None for mark in '"“”„«»＂'})
     if units(quoted):
         assert matches(f'"{quoted}"', f"{before} {quoted} {before}")
+
+
+@given(st.text(st.characters(codec="ascii"), max_size=40), WRITTEN)
+@settings(deadline=None)
+def test_all_texts_of_ascii_that_are_looked_for_are_like_it(text: str, other: str) -> None:
+    with closing(sqlite3.connect(":memory:")) as db:
+        for wish in (text, f'"{text}"', f'{text} "{text} {other}'):
+            if matches(wish, text):
+                # To SQLite a text ends at a NUL; the index does not go by LIKE there.
+                values = text.replace("\0", " "), parsed(wish).like
+                assert db.execute("SELECT ? LIKE ?", values).fetchone() == (1,)
+
+
+def test_what_is_not_like_it() -> None:
+    assert parsed('sea "north sea" b_').like == "%north_%sea%"
+    assert parsed("100%").like == "%100%"
+    assert parsed("!").like == "%%"
 
 
 def test_it_is_not_known_of_all_characters_what_becomes_of_them(
