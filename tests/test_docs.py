@@ -426,6 +426,7 @@ def test_no_connection_is_refused_but_as_told(daemon: Daemon, tmp_path: Path) ->
     assert answers == {int(row[0]) for row in table if row[0].isdigit()}
 
 
+@pytest.mark.long
 def test_a_crowd_is_told_as_told(tmp_path: Path) -> None:
     with (
         Daemon(tmp_path, "--crowd", "4", "--grace", "0") as daemon,
@@ -495,6 +496,7 @@ def test_figures_in_the_text_are_right(words: str, value: float) -> None:
     assert float(found) == float(value)
 
 
+@pytest.mark.long
 def test_nothing_is_longer_than_a_mebibyte(tmp_path: Path) -> None:
     # A control character takes six bytes in JSON; no other character takes more.
     longest = "\x01" * (int(Options().defaults["max-message"]) - 1) + "x"
@@ -568,10 +570,12 @@ def test_the_least_clients_are_short(name: str) -> None:
     assert len([line for line in example(name).splitlines() if line]) <= 15
 
 
+@pytest.mark.long
 def test_the_least_program_in_python_works(tmp_path: Path) -> None:
     says_hello(tmp_path, [sys.executable, "hello.py"], "Python 'Hello from Python!'", "Ada 'yes'")
 
 
+@pytest.mark.long
 def test_the_least_program_in_node_works(tmp_path: Path) -> None:
     command = [with_ws(tmp_path), "hello-node.mjs"]
     says_hello(tmp_path, command, 'Node: "Hello from Node.js!"', 'Ada: "yes"')
@@ -590,6 +594,7 @@ def says_hello(folder: Path, command: list[str], hello: str, answer: str) -> Non
             client.end()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("files", [("hello.mjs",), ("page.mjs", "room.mjs")])
 def test_the_page_works(tmp_path: Path, files: tuple[str, ...]) -> None:
     folder = tmp_path / "page"
@@ -632,6 +637,7 @@ def with_ws(folder: Path) -> str:
     return node
 
 
+@pytest.mark.long
 def test_the_terminal_works(tmp_path: Path) -> None:
     node = with_ws(tmp_path)
     with Daemon(tmp_path / "daemon") as daemon:
@@ -649,6 +655,7 @@ def test_the_terminal_works(tmp_path: Path) -> None:
             terminal.end()
 
 
+@pytest.mark.long
 def test_the_greeter_works(tmp_path: Path) -> None:
     with Daemon(tmp_path / "daemon") as daemon, somebody(daemon.ws) as watcher:
         write(tmp_path, f"127.0.0.1:{daemon.port}", "greeter.py")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from websockets.sync.client import connect
 
 from chatroom.hooks import incoming, posting, slack
@@ -21,6 +22,7 @@ SHOWN = "Vq3KcJ0m8bX6tR2hYw1nZs5dLf7uPa9eGx4iTo0kQyE"
 AT = "http://127.0.0.1:8080"
 
 
+@pytest.mark.long
 def test_saying_something(tmp_path: Path) -> None:
     curl = program("curl", "install curl")
     text = read(DOCS)
@@ -54,6 +56,7 @@ def _said(command: str) -> bool:
     return done.stdout == b"ok"
 
 
+@pytest.mark.long
 def test_the_receiver(tmp_path: Path) -> None:
     made = blocks(read(DOCS), "sh")[2]
     # A port that is free: it was had by somebody who is gone.

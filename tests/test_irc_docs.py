@@ -78,6 +78,7 @@ def test_all_reasons_are_told() -> None:
     assert f"{sum(counts)} fail" in section("Conformance")
 
 
+@pytest.mark.long
 def test_the_bot_works(tmp_path: Path) -> None:
     (code,) = re.findall(r"`bot\.py`:\n\n```python\n(.*?)```", TEXT, re.DOTALL)
     assert len(code.splitlines()) <= 24

@@ -42,6 +42,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
         assert says in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_real_run(tmp_path: Path) -> None:
     """More connections than the soft limit of files, with a bar on a terminal."""
     here, there = pty.openpty()
@@ -80,6 +81,7 @@ def test_a_real_run(tmp_path: Path) -> None:
     assert b"deliveries/s" in shown
 
 
+@pytest.mark.long
 def test_interrupted(tmp_path: Path) -> None:
     with Daemon(tmp_path, "--talk-rate", "0", "--store", "memory:") as daemon:
         process = subprocess.Popen(
@@ -113,6 +115,7 @@ def test_nobody_there() -> None:
     assert ran.stderr == ""
 
 
+@pytest.mark.long
 def test_tls(tmp_path: Path) -> None:
     """A certificate is verified, unless one does not want it to be."""
     key = generate_private_key(SECP256R1())

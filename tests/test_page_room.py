@@ -14,6 +14,8 @@ from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 from tests.daemon import until
 from tests.visitors import Visitors, begin_history, say, shows
 
+pytestmark = pytest.mark.long
+
 pytest_plugins = ["tests.visiting"]
 
 PHONE: dict[str, Any] = {

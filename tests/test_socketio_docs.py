@@ -15,6 +15,8 @@ from tests.doors.packages import installed
 from tests.doors.program import Program
 from tests.parts import missing, program
 
+pytestmark = pytest.mark.long
+
 DOCS = Path(__file__).parent.parent / "docs" / "socketio.md"
 
 

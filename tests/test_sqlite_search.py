@@ -954,6 +954,7 @@ def test_a_file_that_cannot_be_opened_is_let_go_of(store: Store) -> None:
         db.execute("BEGIN EXCLUSIVE")
 
 
+@pytest.mark.long
 def test_the_benchmark_runs(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = "--messages 2000 --times 2 --rounds 1 --seconds 0.05"
     benchmark.main(arguments.split())
