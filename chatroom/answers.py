@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+from twisted.internet.interfaces import IAddress
 from twisted.web import http, server
 
 from chatroom.events import Error
@@ -192,3 +193,28 @@ def header(request: http.Request, name: str) -> str | None:
     """
     values = request.requestHeaders.getRawHeaders(name.encode())
     return None if values is None else b",".join(values).decode("latin-1")
+
+
+def parameters(request: http.Request) -> dict[str, list[str]]:
+    """Return the parameters in the URL of *request*, each with its values."""
+    # As Autobahn parses it; Twisted takes a semicolon for a separator too.
+    return parse_qs(request.uri.partition(b"?")[2].decode("latin-1"))
+
+
+def client(request: http.Request) -> str:
+    """Return the `address` that *request* is from."""
+    return address(request.getClientAddress(), header(request, "x-forwarded-for"))
+
+
+def address(peer: IAddress, forwarded: str | None) -> str:
+    """
+    Return whose connection this is, for counting.
+
+    A proxy on this machine is believed in what it adds to the ``X-Forwarded-For`` header. Where
+    nobody can tell, it is the empty string, which is not counted.
+    """
+    # A socket for both versions of IP shows addresses of version 4 like this.
+    host: str = getattr(peer, "host", "").removeprefix("::ffff:")
+    if forwarded and (not host or host == "::1" or host.startswith("127.")):
+        return forwarded.rpartition(",")[2].strip()
+    return host

@@ -20,7 +20,6 @@ from chatroom.events import (
     PAGE,
     Batch,
     Close,
-    Error,
     Exited,
     Joined,
     Limits,
@@ -117,7 +116,7 @@ class Chat(Rooms):
         session = Session(self, user, send, disconnect, id is not None)
         user.sessions.append(session)
         if problem is not None:
-            session.reply(Error(problem.code, str(problem)))
+            session.reply(problem.error())
         return session
 
     def tick(self) -> None:

@@ -18,7 +18,7 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.web import server
 
-from chatroom.answers import RETRY, Origins, answer, header
+from chatroom.answers import RETRY, Origins, address, answer, client, header, parameters
 from chatroom.events import Close
 from chatroom.fast import Direct, Mold, Opening, ShortFrames
 from chatroom.frames import WINDOW, frame
@@ -313,10 +313,8 @@ class Upgrade(Entrance):
         host = header(request, "host") or ""
         if not self._origins.allow(header(request, "origin"), host):
             return answer(request, 403, "pages from there may not connect here")
-        # As Autobahn will parse it; Twisted takes a semicolon for a separator too.
-        params = parse_qs(request.uri.partition(b"?")[2].decode("latin-1"))
-        who = address(request.getClientAddress(), header(request, "x-forwarded-for"))
-        refusal = self.refused(params, who, request.channel.transport)
+        params = parameters(request)
+        refusal = self.refused(params, client(request), request.channel.transport)
         if refusal is not None:
             status, words = refusal
             if status in (429, 503):
@@ -348,17 +346,3 @@ class Upgrade(Entrance):
         if descriptors_left(transport) < SPARE:
             return 503, "the server is full"
         return None
-
-
-def address(peer: IAddress, forwarded: str | None) -> str:
-    """
-    Return whose connection this is, for counting.
-
-    A proxy on this machine is believed in what it adds to the ``X-Forwarded-For`` header. Where
-    nobody can tell, it is the empty string, which is not counted.
-    """
-    # A socket for both versions of IP shows addresses of version 4 like this.
-    host: str = getattr(peer, "host", "").removeprefix("::ffff:")
-    if forwarded and (not host or host == "::1" or host.startswith("127.")):
-        return forwarded.rpartition(",")[2].strip()
-    return host

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import uniform
 from typing import NamedTuple
-from urllib.parse import parse_qs
 
 from twisted.web.server import NOT_DONE_YET
 
-from chatroom.answers import RETRY, Places, Refusal, bearer, header, refusal, refused
+from chatroom.answers import (
+    RETRY,
+    Places,
+    Refusal,
+    bearer,
+    client,
+    header,
+    parameters,
+    refusal,
+    refused,
+)
 from chatroom.chat import Chat, Session
-from chatroom.events import Batch, Close, Entry, Error, Event, Init, parse_cursor
-from chatroom.hardened import address
+from chatroom.events import Batch, Close, Entry, Event, Init, parse_cursor
 from chatroom.log import Unavailable
 from chatroom.names import Name
 from chatroom.session import UNAVAILABLE, Problem, room_name
@@ -71,10 +79,7 @@ class Listening:
             trouble = problem
         except Unavailable:
             trouble = UNAVAILABLE
-        return refused(
-            request,
-            refusal(Error(trouble.code, str(trouble), retry_after=trouble.retry_after)),
-        )
+        return refused(request, refusal(trouble.error()))
 
     def listen(self, request: Request, wish: Wish) -> bytes | int:
         """Answer *request*. Raises `Problem` and `Unavailable`."""
@@ -112,24 +117,21 @@ def wished(request: Request, room: str) -> Wish:
     Raises `Problem`.
     """
     name = room_name(room)
-    query = {
-        name: values[-1]
-        for name, values in parse_qs(request.uri.partition(b"?")[2].decode("latin-1")).items()
-    }
+    asked = {name: values[-1] for name, values in parameters(request).items()}
     seen = parse_cursor(header(request, "last-event-id") or "")
-    if seen is None and "after" in query:
-        seen = parse_cursor(query["after"])
+    if seen is None and "after" in asked:
+        seen = parse_cursor(asked["after"])
         if seen is None:
             raise Problem("bad_message", "after is a cursor, or the id of an entry")
     epoch, after = seen or (None, None)
     return Wish(
         name,
-        query.get("name"),
-        bearer(request) or query.get("token"),
+        asked.get("name"),
+        bearer(request) or asked.get("token"),
         after,
-        epoch or query.get("epoch"),
-        address(request.getClientAddress(), header(request, "x-forwarded-for")),
-        query,
+        epoch or asked.get("epoch"),
+        client(request),
+        asked,
     )
 
 

@@ -38,6 +38,12 @@ class Problem(Exception):
         self.code = code
         self.retry_after = retry_after
 
+    def error(self, event: str | None = None, nonce: str | None = None) -> Error:
+        """Return what tells of it, if it is the *event* with this *nonce* that it is about."""
+        retry = self.retry_after
+        retry = None if retry is None else math.ceil(retry * 1000) / 1000
+        return Error(self.code, str(self), event, nonce, retry)
+
 
 UNAVAILABLE = Problem("unavailable", "the store cannot be read now", 1.0)
 
@@ -145,7 +151,7 @@ class Session:
         try:
             self.admit(name)
         except Problem as problem:
-            self.reply(Error(problem.code, str(problem)))
+            self.reply(problem.error())
             name, after = names.room_name(LOBBY), None
         self.join(name, after, epoch)
 
@@ -394,9 +400,7 @@ class Visit(Session):
 
 def error(command: Command, problem: Problem) -> Error:
     """Return what tells that *problem* is what is wrong with *command*."""
-    retry = problem.retry_after
-    retry = None if retry is None else math.ceil(retry * 1000) / 1000
-    return Error(problem.code, str(problem), command.event, getattr(command, "nonce", None), retry)
+    return problem.error(command.event, getattr(command, "nonce", None))
 
 
 def _nowhere(*said: object) -> None:

@@ -14,8 +14,8 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 
 from chatroom import session as session_module
-from chatroom.answers import Origins
-from chatroom.hardened import Upgrade, address
+from chatroom.answers import Origins, address
+from chatroom.hardened import Upgrade
 from chatroom.log import Unavailable
 from chatroom.tap import reactor
 from chatroom.websocket import ChatProtocol

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs
 
 import msgspec
 from twisted.internet.defer import Deferred, gatherResults
@@ -14,14 +13,14 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.web import server
 
-from chatroom.answers import Origins, Places, answer, cross, header, preflight
+from chatroom.answers import Origins, Places, answer, client, cross, header, parameters, preflight
 from chatroom.engineio.codec import Malformed, TooLarge
 from chatroom.engineio.polling import Payload, Polling, Polls
 from chatroom.engineio.socket import Application, Query, Socket, Sockets
 from chatroom.engineio.websocket import EngineFactory
 from chatroom.events import Close
 from chatroom.fast import Opening
-from chatroom.hardened import Upgrade, address
+from chatroom.hardened import Upgrade
 from chatroom.site import Entrance, Intake, Nothing, Request
 
 PAYLOAD = 65_536
@@ -108,7 +107,7 @@ class EngineDoor(Intake, Entrance):
     # Requests.
 
     def admit(self, request: Request, length: int | None) -> Nothing:
-        query = query_of(request)
+        query = parameters(request)
         socket = self._sockets.by_id.get(query.get("sid", [""])[-1])
         polling = None if socket is None else socket.transport
         if (
@@ -132,7 +131,7 @@ class EngineDoor(Intake, Entrance):
             return answer(request, 404, "there is nothing here")
         if "websocket" in (header(request, "upgrade") or "").lower():
             return self._websockets.render(request)
-        query = query_of(request)
+        query = parameters(request)
         trouble = self.trouble(query, "polling", request.method)
         if trouble is not None:
             return refuse(request, trouble)
@@ -150,7 +149,7 @@ class EngineDoor(Intake, Entrance):
         return server.NOT_DONE_YET
 
     def _begin(self, request: server.Request, query: Query) -> bytes | int:
-        who = address(request.getClientAddress(), header(request, "x-forwarded-for"))
+        who = client(request)
         if (trouble := self.full(who)) is not None:
             return refuse(request, trouble)
         headers = {
@@ -217,12 +216,6 @@ class EngineDoor(Intake, Entrance):
         if refusal is None:
             return None
         return Trouble(FORBIDDEN, refusal.words, refusal.status, refusal.retry)
-
-
-def query_of(request: server.Request) -> Query:
-    """Return what stands in the URL of *request*."""
-    # As Autobahn parses it; Twisted takes a semicolon for a separator too.
-    return parse_qs(request.uri.partition(b"?")[2].decode("latin-1"))
 
 
 def refuse(request: server.Request, trouble: Trouble) -> bytes:

@@ -116,7 +116,7 @@ class Socket:
         self.headers = headers
         """Those of its first request, their names in lower case; none once it was `opened`."""
         self.address = address
-        """For counting, as `chatroom.hardened.address` returns it."""
+        """For counting, as `chatroom.answers.address` returns it."""
         self.data: Any = None
         """The application's own."""
         self.over = False

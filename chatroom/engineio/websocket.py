@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
+from chatroom.answers import address
 from chatroom.engineio.codec import (
     PING,
     PONG,
@@ -27,7 +28,7 @@ from chatroom.engineio.polling import Polling
 from chatroom.engineio.socket import Query, Socket, Sockets
 from chatroom.events import Close, Shared
 from chatroom.fast import Opening
-from chatroom.hardened import Hardened, HardenedFactory, address, ours
+from chatroom.hardened import Hardened, HardenedFactory, ours
 
 UPGRADING = 10.0
 """So many seconds a client has to change to a WebSocket once it has opened one."""

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
-from urllib.parse import parse_qs
 
 import msgspec
 from msgspec.structs import replace
@@ -26,6 +25,7 @@ from chatroom.answers import (
     bearer,
     cross,
     header,
+    parameters,
     preflight,
     refused,
 )
@@ -272,8 +272,7 @@ class FilesDoor(Intake):
 
 def wished(request: server.Request) -> str:
     """Return the ``name`` in the query of *request*, or nothing."""
-    query = parse_qs(request.uri.partition(b"?")[2].decode("latin-1"))
-    return query.get("name", [""])[0]
+    return parameters(request).get("name", [""])[0]
 
 
 def send(request: server.Request, path: Path, tag: str) -> bytes | int:

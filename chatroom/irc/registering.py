@@ -158,7 +158,7 @@ def authenticate(client: Connection, reply: Reply, line: Line) -> None:
         client.sasl = None
         reply.numeric(ERR_SASLFAIL, "no token is as long")
     else:
-        client.sasl += said.removeprefix("+") if said == "+" else said
+        client.sasl += "" if said == "+" else said
         if len(said) < CHUNK:
             secret, client.sasl = client.sasl, None
             _authenticated(client, reply, secret)

@@ -10,9 +10,9 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from chatroom.answers import Places
+from chatroom.answers import Places, address
 from chatroom.events import Close
-from chatroom.hardened import LINGER, address
+from chatroom.hardened import LINGER
 from chatroom.heartbeat import Heartbeat
 from chatroom.irc.connection import Connection
 from chatroom.irc.lines import LONGEST

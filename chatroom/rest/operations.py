@@ -14,7 +14,6 @@ from chatroom.commands import Delete, Edit, Edits, History, React, Rename, Searc
 from chatroom.events import (
     Deleted,
     Edited,
-    Error,
     Hits,
     Listed,
     Listing,
@@ -263,9 +262,9 @@ def come(asked: Asked) -> None:
     try:
         me = asked.chat.introduce(asked.given.get("name"))
     except Unavailable:
-        asked.answer(_refusal(UNAVAILABLE))
+        asked.answer(refusal(UNAVAILABLE.error()))
     except Problem as problem:
-        asked.answer(_refusal(problem))
+        asked.answer(refusal(problem.error()))
     else:
         asked.located("/users/me")
         asked.answer(me)
@@ -293,7 +292,3 @@ def look(asked: Asked, then: Callable[[Room[Any]], object]) -> None:
 def _me(asked: Asked) -> Who:
     assert asked.me is not None
     return asked.chat.who(asked.me)
-
-
-def _refusal(problem: Problem) -> Refusal:
-    return refusal(Error(problem.code, str(problem), retry_after=problem.retry_after))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -49,10 +48,7 @@ class Relay(Seat):
         try:
             self._pass_on(packet)
         except Problem as problem:
-            retry = problem.retry_after
-            retry = None if retry is None else math.ceil(retry * 1000) / 1000
-            about = RELAYED if packet.event == RELAYED else None
-            error = Error(problem.code, str(problem), about, None, retry)
+            error = problem.error(RELAYED if packet.event == RELAYED else None)
             if packet.id is None:
                 self.emit(Error.event, error)
             else:
