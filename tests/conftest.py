@@ -1,4 +1,4 @@
-"""What runs when: the long tests under CI, or when they are asked for."""
+"""What runs when: the long tests, and more examples, under CI or when they are asked for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 
 def complete(config: pytest.Config) -> bool:
@@ -26,6 +27,12 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     node.workerinput["complete"] = complete(node.config)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.register_profile("quick", max_examples=20)
+    if not complete(config):
+        settings.load_profile("quick")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
