@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from chatroom.irc import past
+from chatroom.room import Room
+from chatroom.session import Session
 from tests.irc_rig import MODERN, IrcCase, bodies, tags
 
 
@@ -78,6 +82,43 @@ class History(IrcCase):
         self.ada.take()
         assert self.asked("BEFORE", "#tea", self.time(7), "3") == ["3", "4", "6"]
         assert self.asked("AFTER", "#tea", self.time(3), "3") == ["4", "6", "7"]
+
+    def test_others_have_their_turns_while_there_is_nothing_but_what_was_taken_back(self) -> None:
+        for at in range(10):
+            self.web.talk("delete", room="tea", of=at + 1)
+            self.settle(1)
+        self.ada.take()
+        self.patch(past, "PAGE", 1)
+        pages: list[object] = []
+        page = Room.page
+
+        def counted(room: Room[Session], *where: Any) -> Any:
+            pages.append(where)
+            return page(room, *where)
+
+        self.patch(Room, "page", counted)
+        self.ada.write("CHATHISTORY LATEST #tea * 5", "PING :me")
+        while sum(pump.pump() for pump in self.pumps):
+            pass
+        assert len(pages) == 1
+        first, last, pong = self.ada.said()
+        assert len(pages) > 3
+        assert " BATCH +" in first
+        assert " BATCH -" in last
+        assert pong.endswith("PONG chat.room me")
+
+    def test_nobody_reads_on_for_who_has_gone(self) -> None:
+        self.patch(past, "PAGE", 1)
+        for at in range(10):
+            self.web.talk("delete", room="tea", of=at + 1)
+            self.settle(1)
+        self.ada.write("CHATHISTORY LATEST #tea * 5")
+        while sum(pump.pump() for pump in self.pumps):
+            pass
+        self.ada.transport.loseConnection()
+        self.patch(Room, "page", None)
+        self.settle()
+        assert self.ada.lost
 
     def test_faults(self) -> None:
         other = "msgid=0-1-00000000"

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.words.protocols.irc import (
     ERR_NEEDMOREPARAMS,
@@ -214,6 +215,12 @@ class Connection(Outlet):
         self._asked = Asked(settled, answer)
         self.here.receive(command)
         return answer
+
+    async def turn(self) -> None:
+        """Let others have their turn. Raises `CancelledError` if the connection ends meanwhile."""
+        await deferLater(self.network.clock, 0)
+        if self.closed:
+            raise CancelledError
 
     # From the session.
 

@@ -41,7 +41,7 @@ class Cut(NamedTuple):
     after: int
 
 
-def chathistory(client: Connection, reply: Reply, line: Line) -> None:
+async def chathistory(client: Connection, reply: Reply, line: Line) -> None:
     """Answer with what was said before."""
     word = line.params[0].upper()
     try:
@@ -55,7 +55,7 @@ def chathistory(client: Connection, reply: Reply, line: Line) -> None:
         if word == "TARGETS":
             _targets(client, reply, _time(word, line.params[1]), _time(word, line.params[2]), limit)
         else:
-            _answer(client, reply, line.params[1], list(_found(client, line, limit)))
+            _answer(client, reply, line.params[1], await _found(client, line, limit))
     except Fault as fault:
         reply.fail(fault.code, str(fault), *fault.context, agreed=True)
     except Unavailable:
@@ -63,27 +63,29 @@ def chathistory(client: Connection, reply: Reply, line: Line) -> None:
         reply.fail("MESSAGE_ERROR", words, word, *line.params[1:2], agreed=True)
 
 
-def _found(client: Connection, line: Line, limit: int) -> Sequence[Message]:
+async def _found(client: Connection, line: Line, limit: int) -> Sequence[Message]:
     word, target, first = line.params[0].upper(), line.params[1], line.params[2]
     room = _room(client, word, target)
     if word == "LATEST":
         after = 0 if first == "*" else _cut(client, word, room, first).after - 1
-        return _backwards(room, None, after, limit)
+        return await _backwards(client, room, None, after, limit)
     cut = _cut(client, word, room, first)
     if word == "BEFORE":
-        return _backwards(room, cut.before + 1, 0, limit)
+        return await _backwards(client, room, cut.before + 1, 0, limit)
     if word == "AFTER":
-        return _forwards(room, cut.after - 1, None, limit)
+        return await _forwards(client, room, cut.after - 1, None, limit)
     if word == "AROUND":
         messages, _, _ = room.page(None, None, (cut.before + cut.after) // 2, limit)
         return [message for message in messages if not message.deleted]
     other = _cut(client, word, room, line.params[3])
     if cut.before <= other.before:
-        return _forwards(room, cut.after - 1, other.before + 1, limit)
-    return _backwards(room, cut.before + 1, other.after - 1, limit)
+        return await _forwards(client, room, cut.after - 1, other.before + 1, limit)
+    return await _backwards(client, room, cut.before + 1, other.after - 1, limit)
 
 
-def _backwards(room: Room[Session], before: int | None, after: int, limit: int) -> list[Message]:
+async def _backwards(
+    client: Connection, room: Room[Session], before: int | None, after: int, limit: int
+) -> list[Message]:
     """Return the last *limit* messages between two entries, oldest first."""
     found: list[Message] = []
     more = True
@@ -93,10 +95,14 @@ def _backwards(room: Room[Session], before: int | None, after: int, limit: int) 
         found = fits[max(0, len(fits) - (limit - len(found))) :] + found
         more = more and bool(page) and page[0].id > after
         before = page[0].id if page else before
+        if more and len(found) < limit:
+            await client.turn()
     return found
 
 
-def _forwards(room: Room[Session], after: int, before: int | None, limit: int) -> list[Message]:
+async def _forwards(
+    client: Connection, room: Room[Session], after: int, before: int | None, limit: int
+) -> list[Message]:
     """Return the first *limit* messages between two entries, oldest first."""
     found: list[Message] = []
     more = True
@@ -107,6 +113,8 @@ def _forwards(room: Room[Session], after: int, before: int | None, limit: int) -
         found += fits[: limit - len(found)]
         more = more and bool(page) and page[-1].id < last
         after = page[-1].id if page else after
+        if more and len(found) < limit:
+            await client.turn()
     return found
 
 
