@@ -85,7 +85,10 @@ class AddOutgoing(Command):
             raise usage.UsageError("--url: say where to post")
         try:
             parts = urlsplit(self["url"])
-            good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+            good = parts.scheme in ("http", "https") and parts.port != 0
+            # RFC 1035, section 2.3.4.
+            labels = (parts.hostname or "").removesuffix(".").split(".")
+            good = good and all(0 < len(label) < 64 for label in labels)
         except ValueError:
             good = False
         if not (good and self["url"].isascii() and self["url"].isprintable()):
