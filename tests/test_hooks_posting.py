@@ -211,13 +211,14 @@ class PostingCase(TestCase):
     def post(self, id: str = "hook-e-1", url: str | None = None) -> Answer:
         return self.successResultOf(self.begin(id, url))
 
-    def answers(self, status: int, body: bytes = b"", **headers: str) -> None:
+    def answers(self, status: int, body: bytes = b"", **headers: str | bytes) -> None:
         """Have the receiver answer so from now on."""
 
         def answer(request: Request) -> bytes:
             request.setResponseCode(status)
             for name, value in headers.items():
-                request.setHeader(name.replace("_", "-"), value)
+                data = value if isinstance(value, bytes) else value.encode()
+                request.setHeader(name.replace("_", "-").encode(), data)
             return body
 
         self.book.answer = answer
@@ -268,7 +269,14 @@ class Posting(PostingCase):
         self.assertEqual(self.post(), Answer("the answer is 410", gone=True))
 
     def test_when_it_wishes_to_be_asked_again(self) -> None:
-        for value, retry in (("120", 120.0), ("x", 0.0), ("-5", 0.0), ("9" * 9, 0.0), ("", 0.0)):
+        for value, retry in (
+            ("120", 120.0),
+            ("x", 0.0),
+            ("-5", 0.0),
+            ("9" * 9, 0.0),
+            ("", 0.0),
+            (b"\xff", 0.0),
+        ):
             self.answers(503, Retry_After=value)
             self.assertEqual(self.post().retry, retry)
 

@@ -108,7 +108,9 @@ class Receiver:
             self._ways.abort()
         if 200 <= response.code < 300:
             return Answer()
-        retry = re.fullmatch("[0-9]{1,6}", response.headers.getRawHeaders("retry-after", [""])[0])
+        retry = re.fullmatch(
+            b"[0-9]{1,6}", response.headers.getRawHeaders(b"retry-after", [b""])[0]
+        )
         return Answer(
             f"the answer is {response.code}",
             gone=response.code == 410,
