@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from hyperlink import EncodedURL
 from twisted.python import usage
 
 from chatroom import __version__, names
@@ -85,10 +86,10 @@ class AddOutgoing(Command):
             raise usage.UsageError("--url: say where to post")
         try:
             parts = urlsplit(self["url"])
-            good = parts.scheme in ("http", "https") and parts.port != 0
-            # RFC 1035, section 2.3.4.
-            labels = (parts.hostname or "").removesuffix(".").split(".")
-            good = good and all(0 < len(label) < 64 for label in labels)
+            good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+            if ":" not in (parts.hostname or ""):
+                # As it will be asked for.
+                EncodedURL.from_text(self["url"]).to_uri()
         except ValueError:
             good = False
         if not (good and self["url"].isascii() and self["url"].isprintable()):

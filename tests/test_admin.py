@@ -154,6 +154,8 @@ def url(address: str) -> tuple[str, ...]:
         (url("https://chat.example:0/"), "is no address like"),
         (url("https://[::1/"), "is no address like"),
         (url("https://chat..example/"), "is no address like"),
+        (url("http://my_service:9000/in"), "is no address like"),
+        (url("http://chat.example:/in"), "is no address like"),
         (url(f"https://{'a' * 64}.example/"), "is no address like"),
         (url("https://bücher.example/"), "is no address like"),
         (url("https://chat.example/\x1b[31m"), "is no address like"),
