@@ -198,6 +198,39 @@ class Channels(IrcCase):
         commands = [line.split()[1] for line in ada.take()]
         assert commands == ["JOIN", "NICK", "PART", "JOIN", "NICK"]
 
+    def test_who_was_renamed_meanwhile_is_told_with_the_room(self) -> None:
+        ada, bob = self.irc_user("Ada", "#tea"), self.irc_user("Bob", "#tea")
+        bob.said("NICK Rob")
+        ada.said("PART #tea")
+        bob.said("NICK Bob")
+        assert any(line.endswith(" = #tea :Bob Ada") for line in ada.said("JOIN #tea"))
+        bob.said("NICK Rob")
+        assert [line.split()[1] for line in ada.take()] == ["NICK"]
+
+    def test_who_was_gone_is_told_with_the_room(self) -> None:
+        ada, bob = self.irc_user("Ada", "#tea"), self.irc_user("Bob", "#tea")
+        token = self.chat.token(self.chat.users[2])
+        bob.said("QUIT")
+        again = self.call()
+        again.said(f"PASS {token}", "NICK Bob", "USER b 0 * :x", "JOIN #milk")
+        ada.said("JOIN #milk")
+        again.said("QUIT")
+        assert [line.split()[1] for line in ada.take()] == ["QUIT"]
+
+    def test_why_somebody_left_is_told_once(self) -> None:
+        ada, bob = self.irc_user("Ada", "#tea"), self.irc_user("Bob", "#tea")
+        token = self.chat.token(self.chat.users[2])
+        ada.take()
+        bob.said("QUIT :to bed")
+        assert ada.take()[0].endswith(" QUIT :Quit: to bed")
+        self.settle(6)
+        web = self.enter(f"/ws?token={token}&room=tea")
+        self.settle()
+        ada.take()
+        web.close(1000)
+        self.settle()
+        assert [line.partition(" QUIT ")[2] for line in ada.take()] == [":"]
+
     def test_all_channels_can_be_left_at_once(self) -> None:
         ada = self.irc_user("Ada", "#a,#b")
         assert ada.said("JOIN 0") == [f":{ADA} PART #a", f":{ADA} PART #b"]

@@ -42,6 +42,13 @@ class Direct(IrcCase):
         self.settle()
         assert bob.take() == [f"{source} NICK Countess"]
 
+    def test_it_begins_while_a_channel_is_entered(self) -> None:
+        ada, bob = self.irc_user("Ada"), self.irc_user("Bob", caps="message-tags")
+        lines = bob.said("@+typing=active TAGMSG Ada", "JOIN #tea")
+        assert [line.split()[1] for line in lines] == ["JOIN", "353", "366"]
+        assert bodies(ada.take()) == []
+        assert not bob.lost
+
     def test_nobody_of_this_name(self) -> None:
         ada = self.irc_user("Ada")
         assert " 401 Ada Bob :" in ada.said("PRIVMSG Bob :hello")[0]

@@ -73,6 +73,12 @@ class History(IrcCase):
         assert self.asked("AFTER", "#tea", self.time(2), "3") == ["5", "7", "8"]
         assert self.asked("AFTER", "#tea", self.time(8), "3") == ["9"]
 
+    def test_what_is_said_cannot_look_like_the_end_of_a_batch(self) -> None:
+        self.web.talk("talk", room="tea", message="see BATCH -x")
+        self.settle()
+        self.ada.take()
+        assert self.asked("LATEST", "#tea", "*", "2") == ["9", "-x"]
+
     def test_longer_than_a_page(self) -> None:
         self.patch(past, "PAGE", 3)
         self.ada.take()

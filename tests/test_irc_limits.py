@@ -98,6 +98,8 @@ class Rates(IrcCase):
         numbers = [line.split()[1] for _ in range(101) for line in ada.said("WHO #tea")]
         assert numbers.count("315") == 100
         assert numbers.count("263") == 1
+        # It goes through all rooms.
+        assert ada.said("LUSERS")[0].split()[1] == "263"
 
 
 class Silence(IrcCase):
@@ -200,6 +202,25 @@ class Slowness(IrcCase):
         self.settle()
         assert [line.partition(";")[0] for line in ada.take()] == ["@label=a", "@label=b"]
         assert [said["message"] for said in web.said("talk")] == ["one", "two"]
+
+    def test_an_answer_that_is_among_what_was_missed(self) -> None:
+        for channels, said in (("#tea", "NICK Eve"), ("", "NICK Eve"), ("#tea", "PRIVMSG Bob :hi")):
+            with self.subTest(channels, said=said):
+                self.setUp()
+                ada, _ = self.irc_user("Ada", channels), self.irc_user("Bob")
+                if not channels:
+                    ada.said("PRIVMSG Bob :hi")
+                ada.take()
+                ada.write(said)
+                # Stopped between what it said and the answer.
+                self.pumps[0].pump()
+                self.clog(ada, True)
+                self.settle()
+                self.clog(ada, False)
+                self.settle()
+                lines = ada.take() + ada.said("PING x")
+                wished = [":Ada!~Ada@u1.chat.room NICK Eve"] if "NICK" in said else []
+                assert lines == [*wished, ":chat.room PONG chat.room x"]
 
     def test_commands_wait_and_reading_with_them(self) -> None:
         ada = self.irc_user("Ada")

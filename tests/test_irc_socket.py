@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatroom.irc.websocket import BINARY, TEXT, chosen
+from chatroom.irc.websocket import BINARY, LINES, TEXT, chosen
 from tests.irc_rig import IrcCase
 from tests.rig import Peer
 
@@ -97,6 +97,22 @@ class Sockets(IrcCase):
         peer.frame(0x81, b"x" * 70_000)
         self.settle()
         assert peer.code == 1009
+
+    def test_some_lines_in_one_message(self) -> None:
+        peer = self.socket()
+        self.say(peer, "PING 1\r\nPING 2\r\n")
+        assert [line[-1] for line in lines(peer)] == ["1", "2"]
+        # A frame of few bytes could hold very many otherwise.
+        self.say(peer, "PING x\n" * 600)
+        assert len(lines(peer)) <= 2 + LINES
+        self.say(peer, "PING x\n" * 2000)
+        assert len(lines(peer)) <= 3 + LINES
+
+    def test_a_long_reason_for_the_end(self) -> None:
+        peer = self.socket()
+        self.say(peer, f"QUIT :a{'é' * 60}")
+        (reason,) = [payload[2:] for kind, payload in peer.frames if kind == 0x88]
+        assert reason.decode() == "a" + "é" * 49
 
     def test_who_does_not_read(self) -> None:
         web, peer = self.web_user("Grace"), self.socket()

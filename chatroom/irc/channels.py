@@ -34,7 +34,7 @@ from chatroom.irc.lines import BODY, Line
 from chatroom.irc.nicks import CHANNEL, nick, room_name
 from chatroom.irc.reply import Reply
 from chatroom.log import Unavailable
-from chatroom.names import BadName, Name
+from chatroom.names import BadName, Name, parties
 
 HOSTS = "userhost-in-names"
 PAGES = 20
@@ -81,7 +81,10 @@ async def join(client: Connection, reply: Reply, line: Line) -> None:
             continue
 
         def entered(event: Event, key: str = name.key) -> bool:
-            return isinstance(event, Init) and room_name(CHANNEL + event.room).key == key
+            # A direct room may be entered meanwhile, and is no channel.
+            if not isinstance(event, Init) or parties(event.room):
+                return False
+            return room_name(CHANNEL + event.room).key == key
 
         event = (await client.ask(Join(name.shown), entered)).event
         if isinstance(event, Init):

@@ -240,6 +240,10 @@ class Connection(Outlet):
 
     def _hear_each(self, pieces: Sequence[Piece]) -> None:
         for piece in pieces:
+            if isinstance(piece.event, Init) and not self.closed:
+                # What was missed may be what was asked for.
+                missed = self.presence.entered(piece.event)
+                self._hear_each(self.tongue.told(missed).pieces)
             if self.closed:
                 return
             event, asked = piece.event, self._asked
@@ -253,11 +257,7 @@ class Connection(Outlet):
     def _wanted(self, piece: Piece, mine: bool) -> bool:
         """Take note of the event of *piece*; return whether it is to be sent at once."""
         event, presence = piece.event, self.presence
-        if isinstance(event, Init):
-            for missed in self.tongue.told(presence.entered(event)).pieces:
-                if self._wanted(missed, mine=False):
-                    self.write(missed.data)
-        elif isinstance(event, Direct):
+        if isinstance(event, Direct):
             presence.called(event)
         elif isinstance(event, Renamed):
             return presence.renamed(event) and not mine

@@ -19,6 +19,8 @@ SERVER = "chat.room"
 """What the server is called; hosts of users are below it."""
 REASONS = 1000
 """So many reasons for leaving are known, the last ones …"""
+FRESH = 5.0
+"""For so many seconds a reason for leaving counts: who comes back may leave for another."""
 GONE = 1000
 """… and so many users who were here by IRC and are so no longer."""
 
@@ -50,7 +52,7 @@ class Network:
         """As many users as there were at most, when somebody asked or came by IRC."""
         self._gone: dict[int, None] = {}
         self._tongues: dict[tuple[frozenset[str], Framed], Tongue] = {}
-        self._reasons: OrderedDict[tuple[int, str | None], str] = OrderedDict()
+        self._reasons: OrderedDict[tuple[int, str | None], tuple[str, float]] = OrderedDict()
 
     @property
     def epoch(self) -> str:
@@ -104,13 +106,14 @@ class Network:
         return id in self.chat.users
 
     def reason(self, id: int, room: str | None) -> str:
-        return self._reasons.get((id, room), "")
+        words, until = self._reasons.get((id, room), ("", 0.0))
+        return words if self.clock.seconds() < until else ""
 
     def leaves(self, id: int, room: str | None, reason: str) -> None:
         """Take note of why the user *id* leaves *room*, or leaves altogether; "" is no reason."""
         self._reasons.pop((id, room), None)
         if said := " ".join(texts.lines(texts.plain(reason))):
-            self._reasons[id, room] = said
+            self._reasons[id, room] = said, self.clock.seconds() + FRESH
         if len(self._reasons) > REASONS:
             self._reasons.popitem(last=False)
 

@@ -13,7 +13,7 @@ from chatroom.irc.connection import Connection, Verb
 from chatroom.irc.lines import Line, Out, body
 from chatroom.irc.nicks import CHANNEL, entry_id, nick, room_name, user_name
 from chatroom.irc.registering import HISTORY
-from chatroom.irc.reply import Reply, reference
+from chatroom.irc.reply import Reply, batched, reference
 from chatroom.irc.tongue import BATCH
 from chatroom.log import Unavailable
 from chatroom.names import BadName
@@ -186,8 +186,7 @@ def _batch(client: Connection, reply: Reply, kind: tuple[str, ...], outs: Sequen
     name = reference()
     reply.own("BATCH", f"+{name}", *kind)
     for out in outs:
-        inside = any(key == "batch" for key, _ in out.tags) or b" BATCH -" in out.body[:300]
-        reply.send(out if inside else out.tagged(("batch", name)))
+        reply.send(out if batched(out) else out.tagged(("batch", name)))
     reply.own("BATCH", f"-{name}")
 
 

@@ -83,25 +83,27 @@ class Presence:
         if names.parties(key):
             known = self._cursors.get(key, 0)
             self._cursors[key] = init.last
-            return [message for message in init.messages if message.id > known]
+            messages = [message for message in init.messages if message.id > known]
+            before = self._remembered.pop(key, {})
+            return [*_renamed(init.room, before, self._chat.rooms[key].here), *messages]
         if key not in self.channels:
             self.channels[key] = init.room
+            # What was told of these may be true no longer: who they are comes anew, with the room.
+            for id, name in self._chat.rooms[key].here.items():
+                if self._view.get(id, name) != name:
+                    del self._view[id]
             return []
         before = self._remembered.pop(key, {})
         now = self._chat.rooms[key].here if before else {}
         return [
             *(Exited(init.room, id, name) for id, name in before.items() if id not in now),
-            *(
-                Renamed(id, now[id], name, init.room)
-                for id, name in before.items()
-                if now.get(id, name) != name
-            ),
+            *_renamed(init.room, before, now),
             *(Joined(init.room, id, name) for id, name in now.items() if id not in before),
         ]
 
     def remember(self) -> None:
         """Remember who is where, as far as the client has been told until now, or was before."""
-        for key in self.channels:
+        for key in (*self.channels, *self._directs):
             if key in self._chat.rooms and key not in self._remembered:
                 self._remembered[key] = dict(self._chat.rooms[key].here)
 
@@ -142,3 +144,10 @@ class Presence:
         self._view[id] = name
         if len(self._view) > VIEW:
             del self._view[next(iter(self._view))]
+
+
+def _renamed(room: str, before: Mapping[int, str], now: Mapping[int, str]) -> list[Renamed]:
+    """Return how those in *room* were renamed who were called as in *before*, and are as in *now*."""
+    return [
+        Renamed(id, now[id], name, room) for id, name in before.items() if now.get(id, name) != name
+    ]

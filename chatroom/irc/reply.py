@@ -111,7 +111,7 @@ class Reply:
             self.send(*kept)
         else:
             name = reference()
-            inside = [out if _batched(out) else out.tagged(("batch", name)) for out in kept]
+            inside = [out if batched(out) else out.tagged(("batch", name)) for out in kept]
             self.send(
                 Out((label,), body(server, "BATCH", f"+{name}", LABELS)),
                 *inside,
@@ -119,7 +119,7 @@ class Reply:
             )
 
 
-def _batched(out: Out) -> bool:
+def batched(out: Out) -> bool:
     """Return whether *out* is in a batch, or the end of one."""
     words = out.body.split(b" ", 3)
     return any(key == "batch" for key, _ in out.tags) or (

@@ -92,7 +92,7 @@ def _elsewhere(client: Connection, reply: Reply, line: Line) -> bool:
 
 VERBS = {
     "INFO": Verb(info),
-    "LUSERS": Verb(lusers),
+    "LUSERS": Verb(lusers, costs=True),
     "MOTD": Verb(motd),
     "OPER": Verb(oper, 2),
     "PING": Verb(ping, early=True),

@@ -15,6 +15,7 @@ from chatroom.fast import Opening
 from chatroom.frames import frame
 from chatroom.hardened import Hardened, HardenedFactory, Upgrade, ours
 from chatroom.irc.connection import Connection
+from chatroom.irc.lines import LONGEST, cut
 from chatroom.irc.network import Network
 from chatroom.irc.tongue import Framed
 from chatroom.irc.verbs import VERBS
@@ -25,6 +26,10 @@ MESSAGE = 65_536
 """The most bytes of one message that comes in, as at the room's own door; its lines are shorter."""
 AGREED = 1000
 """The close code of an end that was wished for (RFC 6455, section 7.4.1)."""
+
+
+LINES = 10
+"""More lines than so many in one message are not told apart."""
 
 
 def text(line: bytes) -> bytes:
@@ -72,7 +77,13 @@ class IrcSocket(Hardened):
 
     def received(self, payload: bytes, binary: bool) -> None:
         if self.connection is not None:
-            self.connection.receive(payload.split(b"\n"))
+            # A message is one line (IRCv3), though there are clients that send a few.
+            lines = (
+                payload.split(b"\n", LINES - 1)
+                if len(payload) <= LONGEST
+                else [payload[: LONGEST + 1]]
+            )
+            self.connection.receive(lines)
 
     @ours
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
@@ -108,7 +119,7 @@ class IrcSocket(Hardened):
             # Its answer must come in.
             self.transport.resumeProducing()
             meant = AGREED if code is None else int(code)
-            self.sendCloseFrame(code=meant, reasonUtf8=reason.encode()[:100])
+            self.sendCloseFrame(code=meant, reasonUtf8=cut(reason, 100))
 
     # For the transport.
 
