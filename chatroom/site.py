@@ -33,6 +33,8 @@ LEAST = 2**15
 """… at least so many bytes must come in every `PACE` seconds."""
 LINGER = 5.0
 """So many seconds what is still on its way is thrown away, after an answer that came early."""
+TAKE = 120.0
+"""So many seconds a peer has to take what waits to be written; it is all of it that counts."""
 SPARE = 64
 """So many file descriptors are kept free of WebSocket connections, and half as many of any."""
 
@@ -217,6 +219,7 @@ class Channel(http.HTTPChannel):
     came = 0
     """How many bytes of a body have come in since that was last looked at."""
     _deadline: IDelayedCall | None = None
+    _taking: IDelayedCall | None = None
     _held = False
     _unread = False
     _leaving = False
@@ -292,9 +295,24 @@ class Channel(http.HTTPChannel):
         else:
             super().requestDone(request)
 
+    def pauseProducing(self) -> None:
+        super().pauseProducing()
+        if self._taking is None:
+            self._taking = self.callLater(TAKE, self._give_up)
+
     def resumeProducing(self) -> None:
+        self._taken()
         super().resumeProducing()
         self._go_on()
+
+    def _taken(self) -> None:
+        taking, self._taking = self._taking, None
+        if taking is not None:
+            taking.cancel()
+
+    def _give_up(self) -> None:
+        self._taking = None
+        self.transport.abortConnection()
 
     def _go_on(self) -> None:
         if self._answered is not None and not self._waitingForTransport:
@@ -308,6 +326,7 @@ class Channel(http.HTTPChannel):
             self.hold(False)
             self._expect(LINGER, super().loseConnection)
         else:
+            self._expect(TAKE)
             super().loseConnection()
 
     def timeoutConnection(self) -> None:
@@ -316,6 +335,7 @@ class Channel(http.HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._cancel()
+        self._taken()
         if self._answered is not None:
             self.requests.remove(self._answered)
             self._answered = None

@@ -12,7 +12,9 @@ from twisted.web.test.requesthelper import DummyRequest
 from zope.interface import provider
 
 from chatroom.answers import Refusal, refused
-from chatroom.site import HEAD, Body
+from chatroom.site import HEAD, TAKE, Body
+from tests.doors.case import Pipe
+from tests.listeners import Listener, ListeningCase
 from tests.rig import RoomCase
 
 
@@ -121,6 +123,45 @@ class Bodies(TestCase):
         assert taken < 2**18
         body.seek(0)
         assert body.data == b"".join(number.to_bytes(2) for number in range(2**15))
+
+
+class Untaken(ListeningCase):
+    def begin(self) -> Listener:
+        """Return who has asked for much and takes nothing."""
+        talker = self.enter("/ws")
+        for _ in range(40):
+            talker.talk("talk", message="x" * 4000)
+            self.settle(1)
+        listener = self.reach()
+        listener.server.stuck = True
+        listener.transport.write(b"GET /rooms/lobby/messages HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.settle()
+        return listener
+
+    def test_who_asks_and_reads_nothing_is_given_up(self) -> None:
+        listener = self.begin()
+        self.settle(TAKE - 1)
+        assert not listener.server.aborted
+        self.settle(1)
+        assert listener.server.aborted
+
+    def test_who_reads_in_the_end_stays(self) -> None:
+        listener = self.begin()
+        self.settle(TAKE - 1)
+        listener.server.stuck = False
+        self.settle(2)
+        assert listener.status == 200
+        assert not listener.server.aborted
+
+    def test_who_does_not_take_the_last_answer_is_given_up_too(self) -> None:
+        # As a transport does that has something left.
+        self.patch(Pipe, "loseConnection", lambda _: None)
+        listener = self.reach()
+        listener.transport.write(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        self.settle(TAKE - 1)
+        assert not listener.server.aborted
+        self.settle(1)
+        assert listener.server.aborted
 
 
 class Refused(TestCase):
