@@ -648,6 +648,19 @@ class Abuse(EngineCase):
         queries = [self.begin() for _ in range(3)]
         assert [self.ask(query).head for query in queries] == [b""] * 3
 
+    def test_those_for_whom_much_waits_make_room(self) -> None:
+        self.patch(limits, "HELD", 3 * FULL)
+        queries = [self.begin() for _ in range(5)]
+        last = self.app.sockets[-1]
+        for socket in self.app.sockets:
+            socket.send("x" * (FULL // 2 if socket is last else FULL + 1))
+        self.settle()
+        assert error(self.ask(queries[0])) == UNKNOWN
+        assert error(self.ask(queries[1])) == UNKNOWN
+        for query in queries[2:]:
+            assert self.ask(query).body.startswith(b"4x")
+        assert self.app.ends == [False, False]
+
     def test_nobody_keeps_an_end_that_nobody_fetches(self) -> None:
         self.patch(limits, "UNATTENDED", 3)
         queries = [self.begin() for _ in range(3)]

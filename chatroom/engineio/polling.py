@@ -45,6 +45,8 @@ changes its transport: it ends the one that it sends, and then no longer fetches
 """
 UNATTENDED = 10_000
 """So many clients may be between two polls; of more, those who have been so for longest go."""
+HELD = 2**26
+"""So much text may wait for all who are between two polls; of more, who has more than `FULL` goes."""
 
 C = TypeVar("C")
 
@@ -59,6 +61,7 @@ class Polls:
         self.max_payload = max_payload
         self._clock = clock
         self._due: list[Polling] = []
+        self._held = 0
         # In the order in which they came to be it.
         self._unattended: dict[Polling, None] = {}
         self.leaving: dict[str, Polling] = {}
@@ -81,6 +84,13 @@ class Polls:
         if len(self._unattended) > UNATTENDED:
             next(iter(self._unattended)).give_up()
 
+    def hold(self, size: int) -> None:
+        """Take note that so much more text waits, or less."""
+        before, self._held = self._held, self._held + size
+        if before <= HELD < self._held:
+            # Not now: somebody may be amid telling them something.
+            self._clock.callLater(0, self._shed)
+
     def leave(self, polling: Polling) -> None:
         """Wait for a last request of *polling*."""
         self.leaving[polling.socket.id] = polling
@@ -88,12 +98,21 @@ class Polls:
 
     def left(self, polling: Polling) -> None:
         """Forget *polling*."""
+        self._held -= polling.size
+        polling.size = 0
         self._unattended.pop(polling, None)
         self.leaving.pop(polling.socket.id, None)
         self._last.forget(polling)
         if polling.socket.over:
             # It is its transport's, too, and nobody should have to look for such circles.
             del polling.socket.transport
+
+    def _shed(self) -> None:
+        """Forget those who have much waiting for them and have not asked for longest."""
+        for polling in [polling for polling in self._unattended if polling.size > FULL]:
+            if self._held <= HELD:
+                break
+            polling.give_up()
 
     def _answer(self) -> None:
         due, self._due = self._due, []
@@ -132,16 +151,19 @@ class Polling:
         if socket.version == 3:
             self._kind = payload3 if "b64" in socket.query else payload3_binary
         self._waiting: list[tuple[Shared[Any], Callable[[Any], Sequence[Item]]]] = []
-        self._size = 0
+        self.size = 0
+        """How much waits."""
 
     # For its socket.
 
     def put(self, shared: Shared[C], encode: Callable[[C], Sequence[Item]]) -> None:
         self._waiting.append((shared, encode))
-        self._size += len(shared.encoded(framing(self._kind, encode)))
+        size = len(shared.encoded(framing(self._kind, encode)))
+        self.size += size
+        self._polls.hold(size)
         if self._get is not None:
             self._polls.soon(self)
-        if self._size > FULL:
+        if self.size > FULL:
             self.socket.fill()
 
     def end(self, code: Close, reason: str) -> None:
@@ -235,7 +257,9 @@ class Polling:
         encoded = [shared.encoded(framing(self._kind, made)) for shared, made in self._waiting]
         payload, count = joined(self.socket.version, encoded)
         del self._waiting[:count]
-        self._size -= sum(map(len, encoded[:count]))
+        size = sum(map(len, encoded[:count]))
+        self.size -= size
+        self._polls.hold(-size)
         self._answer(payload)
         if self._waiting:
             return
