@@ -232,6 +232,25 @@ class NotRecovering(GuestCase):
         self.assert_afresh(back, ann)
         assert back.said("init")[0]["self"]["name"] == "Bob"
 
+    def test_a_cut_before_the_first_init_of_another_past(self) -> None:
+        for other in ("room", "token"):
+            for room in ("lobby", "tea"):
+                self.guest().talk("hello", room=room)
+            ann, bob = self.guest(name="Ann"), self.guest(name="Bob")
+            token = bob.said("init")[0]["self"]["token"]
+            wish: dict[str, Any] = {"room": "tea"} if other == "room" else {"token": token}
+            ann.cut()
+            # Of this the client has had no more than that it is let in; it keeps its offset.
+            cut = self.guest(pid=ann.welcome["pid"], offset=ann.offset, **wish)
+            cut.cut()
+            back = self.guest(pid=cut.welcome["pid"], offset=ann.offset, **wish)
+            assert back.names[0] == "init"
+            # By now it has had it.
+            back.cut()
+            again = self.guest(pid=back.welcome["pid"], offset=back.offset, **wish)
+            assert again.welcome == back.welcome
+            self.settle(20)
+
     def test_another_store(self) -> None:
         ann = self.guest(name="Ann")
         ann.talk("1")
@@ -245,14 +264,15 @@ class NotRecovering(GuestCase):
         ann = self.guest(name="Ann")
         ann.cut()
         pid, offset = ann.welcome["pid"], ann.offset
-        token, salt, room = pid.split(":")
+        token, salt, room, had = pid.split(":")
+        assert had == ""
         wrong: list[dict[str, Any]] = [
             {"pid": "x", "offset": offset},
             {"pid": None, "offset": offset},
             {"pid": {}, "offset": offset},
-            {"pid": f"{token}:{salt}", "offset": offset},
-            {"pid": f"{token[:-2]}xx:{salt}:{room}", "offset": offset},
-            {"pid": f"{token}:{salt}:a b", "offset": offset},
+            {"pid": f"{token}:{salt}:{room}", "offset": offset},
+            {"pid": f"{token[:-2]}xx:{salt}:{room}:", "offset": offset},
+            {"pid": f"{token}:{salt}:a b:", "offset": offset},
             {"pid": pid, "offset": "x"},
             {"pid": pid, "offset": 5},
             {"pid": pid, "offset": f"{offset}9"},
@@ -262,8 +282,8 @@ class NotRecovering(GuestCase):
 
     def test_by_another_salt_one_has_another_id_of_ones_own(self) -> None:
         ann = self.guest(name="Ann")
-        token, _, room = ann.welcome["pid"].split(":")
-        forged = self.guest(pid=f"{token}:x:{room}", offset=ann.offset)
+        token, _, room, _ = ann.welcome["pid"].split(":")
+        forged = self.guest(pid=f"{token}:x:{room}:", offset=ann.offset)
         assert forged.welcome["sid"] != ann.welcome["sid"]
         assert forged.said("users")[0]["count"] == 1
 
@@ -289,7 +309,7 @@ class NotRecovering(GuestCase):
 
 
 def test_what_is_kept_is_all_there_is() -> None:
-    past = recovery.begin("AAAA", "Tea")
+    past = recovery.begin("AAAA", "Tea", "")
     assert recovery.parse(past.pid) == past
     assert past.sid == recovery.Past(*past.pid.split(":")).sid
-    assert past.sid != recovery.begin("AAAA", "Tea").sid
+    assert past.sid != recovery.begin("AAAA", "Tea", "").sid

@@ -20,12 +20,14 @@ class Past(NamedTuple):
     """
     What a ``pid`` says: the *token* of a user, and the *room* that they began in.
 
-    It is nobody else's business. *salt* tells apart those of one user.
+    It is nobody else's business. *salt* tells apart those of one user. *had* is the offset that the
+    client had by then, which it keeps until it gets another one.
     """
 
     token: str
     salt: str
     room: str
+    had: str
 
     @property
     def pid(self) -> str:
@@ -39,14 +41,14 @@ class Past(NamedTuple):
         return urlsafe_b64encode(digest[:15]).decode()
 
 
-def begin(token: str, room: str) -> Past:
+def begin(token: str, room: str, had: str) -> Past:
     """Return the past of who begins now."""
-    return Past(token, secrets.token_urlsafe(6), room)
+    return Past(token, secrets.token_urlsafe(6), room, had)
 
 
 def parse(pid: object) -> Past | None:
     """Return what *pid* says, if it can be one of ours."""
-    if not isinstance(pid, str) or pid.count(":") != 2:
+    if not isinstance(pid, str) or pid.count(":") != 3:
         return None
     past = Past(*pid.split(":"))
     try:

@@ -64,6 +64,7 @@ class RoomSeat(Seat):
     session: Session | None = None
     _past: recovery.Past | None = None
     _resuming = False
+    _had = ""
     _begun = False
     _newest = -1
     _held = 0
@@ -138,13 +139,16 @@ class RoomSeat(Seat):
         if self.recent and recovers(wishes):
             self._encode = self._doorway.following
             past = recovery.parse(wishes.get("pid"))
+            offset = parse_cursor(_text(wishes, "offset") or "")
+            if offset is not None:
+                self._had = _text(wishes, "offset") or ""
             if past is not None and chat.known(token) is None:
                 token = past.token
             if past is not None and past.token == token and _same(past.room, room):
-                if "offset" not in wishes:
+                if "offset" not in wishes or (offset is not None and self._had == past.had):
                     # They have not even had their first `init`, which is what they missed.
                     self._past = past
-                elif (offset := parse_cursor(_text(wishes, "offset") or "")) is not None:
+                elif offset is not None:
                     self._past, self._resuming = past, True
                     epoch, after = offset
         self.session = chat.connect(self.send, self.end, _text(wishes, "name"), token)
@@ -161,7 +165,7 @@ class RoomSeat(Seat):
         self._alone = self.session.rooms
         past, token = self._past, init.self.token
         if past is None or past.token != token or (self._resuming and not init.resumed):
-            past, self._resuming = recovery.begin(token, init.room), False
+            past, self._resuming = recovery.begin(token, init.room, self._had), False
         self.accept(sid=past.sid, pid=past.pid)
         if not self._resuming:
             return batch
