@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rcssmin import cssmin  # type: ignore[import-untyped]
 from rjsmin import jsmin  # type: ignore[import-untyped]
 from twisted.web import http, server
 from twisted.web.resource import Resource
@@ -22,6 +23,8 @@ from chatroom.hardened import Upgrade
 from chatroom.names import BadName, room_name
 from chatroom.websocket import ChatFactory
 
+LEAN = {".css": cssmin, ".js": jsmin}
+"""What leaves out comments and blank space."""
 IN_MEMORY = 2**20
 """Files up to so many bytes are kept in memory once they were asked for."""
 TYPES = {
@@ -111,7 +114,7 @@ class Files(Resource):
     """
     The files in *folder*, and nothing else: no listings, nothing hidden.
 
-    If *lean*, scripts go out without their comments and blank space.
+    If *lean*, scripts and styles go out without their comments and blank space.
     """
 
     isLeaf = True
@@ -157,8 +160,8 @@ class Files(Resource):
         stored = self._stored.get(path)
         if stored is None or stored.stamp != stamp:
             body = path.read_bytes()
-            if self._lean and path.suffix == ".js":
-                body = jsmin(body)
+            if self._lean and path.suffix in LEAN:
+                body = LEAN[path.suffix](body)
             type = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
             zipped = gzip.compress(body, mtime=0)
             stored = self._stored[path] = Stored(
@@ -175,7 +178,7 @@ def root(page: Path, doors: dict[str, Resource], *, lean: bool = False) -> Resou
     """
     Return the resource tree: *doors* by name, and the files in *page* everywhere else.
 
-    If *lean*, its scripts go out without their comments and blank space.
+    If *lean*, its scripts and styles go out without their comments and blank space.
     """
 
     class Root(Resource):

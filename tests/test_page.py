@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from playwright.sync_api import expect
+from rcssmin import cssmin  # type: ignore[import-untyped]
 from rjsmin import jsmin  # type: ignore[import-untyped]
 
 from tests.daemon import Daemon, until
@@ -45,6 +46,20 @@ def test_scripts_mean_the_same_when_they_are_served(tmp_path: Path) -> None:
     command = [*same, str(written), str(served), *scripts]
     assert len(scripts) > 40
     assert subprocess.check_output(command, text=True, timeout=60) == "nested.js\n"
+
+
+def test_styles_mean_the_same_when_they_are_served(visitors: Visitors) -> None:
+    page = visitors.context().new_page()
+    # As the browser itself writes what it has understood; in custom properties it keeps blanks.
+    rules = """(styles) => {
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync(styles);
+      return [...sheet.cssRules].map(({ cssText }) => cssText.replace(/,\\s+/g, ","));
+    }"""
+    written = [path.read_text() for path in sorted((HERE.parent / "web").glob("*.css"))]
+    assert len(written) > 5
+    for styles in written:
+        assert page.evaluate(rules, cssmin(styles)) == page.evaluate(rules, styles)
 
 
 def test_two_people_talk(room: str, visitors: Visitors) -> None:
@@ -395,6 +410,7 @@ def test_what_the_server_refuses_is_told(room: str, visitors: Visitors) -> None:
 def test_who_is_too_quick_loses_nothing(tmp_path: Path, visitors: Visitors) -> None:
     with Daemon(tmp_path, "--talk-rate", "4", "--talk-burst", "2") as daemon:
         vera = visitors.new(daemon.url)
+        visitors.loss_expected = True  # when the daemon ends
         texts = [f"quick {n}" for n in range(8)]
         say(vera, *texts)
         expect(vera.locator(".fate").first).to_contain_text("too quick")
