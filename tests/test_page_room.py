@@ -204,6 +204,23 @@ def test_an_own_message_is_edited_and_deleted(room: str, visitors: Visitors) -> 
         shows(page, "This message was deleted.", "Hi")
 
 
+def test_what_was_said_without_markdown_is_edited_without_it(room: str, visitors: Visitors) -> None:
+    page, bo = visitors.new(room), visitors.new(room, "Bo 21")
+    markdown = page.get_by_role("button", name="Write with Markdown")
+    markdown.click()
+    say(page, "keep *this* text")
+    shows(page, "keep *this* text")
+    markdown.click()
+    field(page).press("ArrowUp")
+    expect(field(page)).to_have_value("keep *this* text")
+    page.keyboard.press("End")
+    page.keyboard.type("!")
+    page.keyboard.press("Enter")
+    shows(bo, "keep *this* text! (edited)")
+    say(page, "make *this* slanted")
+    shows(bo, "keep *this* text! (edited)", "make this slanted")
+
+
 def test_reactions_are_given_and_taken_back(room: str, visitors: Visitors) -> None:
     ada, bo = visitors.new(room, "Ada 4"), visitors.new(room, "Bo 4")
     say(ada, "Cake!")
@@ -297,6 +314,23 @@ def test_names_are_completed_and_mentions_marked(room: str, visitors: Visitors) 
     expect(proposals).to_be_hidden()
     bo.keyboard.press("Enter")
     expect(message(ada, "@Ada Byron and @A")).to_be_visible()
+
+
+def test_completion_keeps_what_was_written(room: str, visitors: Visitors) -> None:
+    visitors.speaker(room, "İpek").say("hello")
+    page = visitors.new(room)
+    field(page).press_sequentially("hello @İ")
+    expect(page.get_by_role("option")).to_have_count(1)
+    page.keyboard.press("Tab")
+    expect(field(page)).to_have_value("hello @İpek ")
+    field(page).fill("x :")
+    field(page).press_sequentially("tad")
+    expect(page.get_by_role("option").first).to_contain_text("tada")
+    field(page).fill("")
+    field(page).press_sequentially("use std::map")
+    expect(page.get_by_role("option")).to_have_count(0)
+    page.keyboard.press("Enter")
+    shows(page, "hello", "use std::map")
 
 
 def test_emoji_are_found_by_name_and_by_picture(room: str, visitors: Visitors) -> None:
@@ -494,6 +528,29 @@ def test_what_is_new_stands_below_a_line(room: str, visitors: Visitors) -> None:
     expect(message(bo, "missed").first.locator(".unread")).to_be_visible()
     expect(bo.locator("#announcer")).to_have_text("")
     expect(ada.locator(".unread")).to_have_count(0)
+
+
+def test_what_comes_below_who_reads_up_there_is_not_read(room: str, visitors: Visitors) -> None:
+    begin_history(room, 80)
+    begin_history(f"{room}-2", 80)
+    bo = visitors.speaker(room, "Bo 20")
+    ada = visitors.new(room)
+    expect(message(ada, "number 80")).to_be_visible()
+    scroll(ada, 500)
+    for suffix in ("'-2'", "''"):
+        ada.evaluate(
+            f"(name) => {{ location.hash = name + {suffix}; }}", f"#{room.partition('#')[2]}"
+        )
+        expect(ada.get_by_role("heading", level=1)).to_have_text(
+            re.compile(f"{re.escape(room.partition('#/')[2])}{suffix[1:-1]}$")
+        )
+        if suffix == "'-2'":
+            expect(message(ada, "number 80")).to_be_visible()
+            scroll(ada, 500)
+    jump = ada.locator("#newest")
+    expect(jump).to_have_text("Newest messages")
+    bo.say("one", "two")
+    expect(jump).to_have_text("2 new messages")
 
 
 def test_what_loads_does_not_move_who_reads(room: str, visitors: Visitors) -> None:

@@ -112,6 +112,20 @@ def test_rooms_are_found_and_left(room: str, visitors: Visitors) -> None:
     expect(row(bo, "den-garden")).to_have_count(0)
 
 
+def test_the_lobby_alone_is_not_left(room: str, visitors: Visitors) -> None:
+    ada = visitors.new(room.partition("#")[0], "Ada")
+    ada.get_by_role("button", name="More about this room").click()
+    leave = ada.get_by_role("menuitem", name="Leave this room")
+    expect(leave).to_be_disabled()
+    ada.keyboard.press("Escape")
+    go(ada, "den")
+    row(ada, "lobby").click()
+    ada.get_by_role("button", name="More about this room").click()
+    leave.click()
+    expect(ada.get_by_role("heading", name="den", exact=True)).to_be_visible()
+    expect(row(ada, "lobby")).to_have_count(0)
+
+
 def test_the_topic_is_everybodys(room: str, visitors: Visitors) -> None:
     ada, bo = visitors.new(room, "Ada"), visitors.new(room, "Bo")
     ada.get_by_role("button", name="More about this room").click()
@@ -171,6 +185,16 @@ def test_a_link_to_no_room_is_told_and_forgotten(room: str, visitors: Visitors) 
     assert ada.url == room, "nobody copies it from there"
     go(ada, "den-2")
     expect(notice).to_be_hidden()
+
+
+def test_a_link_to_a_room_of_two_others_leads_back(room: str, visitors: Visitors) -> None:
+    ada = visitors.new(room, "Ada")
+    ada.evaluate("() => { location.hash = '#/@1000001-1000002'; }")
+    expect(ada.get_by_role("alert")).to_be_visible()
+    expect(ada.get_by_role("heading", name="den", exact=True)).to_be_visible()
+    say(ada, "Here I am.")
+    shows(ada, "Here I am.")
+    expect(ada.locator("#unsaid li")).to_have_count(0)
 
 
 def test_what_was_said_is_found_and_gone_to(room: str, visitors: Visitors) -> None:
@@ -272,6 +296,20 @@ def test_nothing_reaches_out_of_a_narrow_page(room: str, visitors: Visitors) -> 
         box = button.bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 320
         assert box["width"] >= 24 and box["height"] >= 24
+
+
+def test_a_long_name_reaches_out_of_no_page(room: str, visitors: Visitors) -> None:
+    visitors.speaker(room, "很长中文名字" * 5).say("hello")
+    for width in (390, 900):
+        ada = visitors.new(room, f"Ada {width}", viewport={"width": width, "height": 700})
+        ada.locator("#messages .text").hover(position={"x": 2, "y": 2})
+        ada.get_by_role("toolbar").get_by_role("button", name="Reply", exact=True).click()
+        cancel = ada.locator("#about").get_by_role("button")
+        expect(cancel).to_be_visible()
+        assert ada.evaluate("() => document.documentElement.scrollWidth") == width
+        inside, outside = cancel.bounding_box(), ada.locator("#composer").bounding_box()
+        assert inside is not None and outside is not None
+        assert inside["x"] + inside["width"] <= outside["x"] + outside["width"]
 
 
 def test_the_keys(room: str, visitors: Visitors) -> None:

@@ -7,9 +7,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
+from playwright.sync_api import BrowserContext, Page, Route, WebSocketRoute, expect
 
-from tests.daemon import Daemon
+from tests.daemon import Daemon, until
 from tests.visitors import Visitors, begin_history, say, shows
 
 pytestmark = pytest.mark.long
@@ -159,6 +159,32 @@ def test_what_is_being_written_is_kept_for_each_room(room: str, visitors: Visito
     page.reload()
     shows(page, "half a sentence")
     expect(field).to_have_value("")
+
+
+def test_what_is_written_before_there_is_a_page_or_a_server_is_kept(
+    room: str, visitors: Visitors
+) -> None:
+    context = visitors.context()
+    page = context.new_page()
+    scripts: list[Route] = []
+    servers: list[WebSocketRoute] = []
+    page.route("**/main.js", lambda route: scripts.append(route))
+    page.route_web_socket("**/ws*", lambda route: servers.append(route))
+    page.goto(room, wait_until="commit")
+    field = page.locator("#text")  # it has no label yet
+    field.press_sequentially("my first words")
+    assert until(lambda: scripts or page.evaluate("() => 0"), 10, "the script is asked for")
+    scripts[0].continue_()
+    assert until(lambda: servers or page.evaluate("() => 0"), 10, "the server is asked for")
+    expect(field).to_have_value("my first words")
+    kept = "() => Object.keys(localStorage).some((key) => key.includes('drafts'))"
+    page.wait_for_function(kept)
+    servers[0].connect_to_server()
+    expect(page.locator("#self-name")).not_to_have_text("")
+    expect(field).to_have_value("my first words")
+    page.close()
+    again = visitors.tab(context, room)
+    expect(again.get_by_label("Message", exact=True)).to_have_value("my first words")
 
 
 def test_a_file_arrives_though_the_server_restarts_and_the_page_is_reloaded(

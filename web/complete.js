@@ -6,7 +6,7 @@ import { language, t } from "./words.js";
 
 const MOST = 8; // proposals at once
 const LONGEST = 40; // characters of a name
-const CODE = /(?:^|[\s\p{P}\p{Script=Han}])(:[\p{L}\p{N}_+-]{2,40}:?)$/u;
+const CODE = /(?:^|[\s\p{Script=Han}]|(?!:)\p{P})(:[\p{L}\p{N}_+-]{2,40}:?)$/u;
 
 /**
  * Proposals above the field `text`. Arrow keys choose, Enter and Tab take one, Escape none
@@ -62,7 +62,7 @@ export class Completion {
     const at = before.lastIndexOf("@");
     if (at < 0 || /[a-z\d]/i.test(before[at - 1] ?? "") || before.includes("\n", at)) return [];
     const begun = before.slice(at + 1).toLowerCase();
-    const start = end - begun.length - 1;
+    const start = end - (before.length - at);
     const fits = ({ name }) => name.toLowerCase().startsWith(begun);
     const within = ({ name }) => begun && name.toLowerCase().includes(` ${begun}`);
     const people = this.#people();

@@ -139,7 +139,10 @@ export class Composer {
     const text = whole(this.#text.value.trimEnd());
     const said = text.trim() !== "";
     if (length(text) > this.#state.limits.message) return;
-    const type = this.#markdown.ariaPressed === "true" && marked(text) ? "markdown" : "text";
+    const was = this.#edited; // what Markdown meant something in, or did not, goes on like that
+    const pressed = this.#markdown.ariaPressed === "true";
+    const wanted = was && marked(was.message) ? was.type === "markdown" : pressed;
+    const type = wanted && marked(text) ? "markdown" : "text";
     this.#completion?.close();
     if (editing !== null) {
       if (said || this.#edited?.file) this.#actions.edit(editing, text, type);

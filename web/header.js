@@ -1,5 +1,5 @@
 import { element, write } from "./dom.js";
-import { room, topicOf } from "./state.js";
+import { LOBBY, room, topicOf } from "./state.js";
 import { t } from "./words.js";
 
 /** What stands above the room: its name and topic, and what can be done with it. */
@@ -32,7 +32,8 @@ export class Header {
     for (const id of ["menu-topic", "menu-invite", "menu-leave"]) {
       element(id).hidden = direct !== null;
     }
-    element("menu-leave").disabled = !state.online;
+    const alone = name === LOBBY && Object.keys(state.rooms).length === 1;
+    element("menu-leave").disabled = !state.online || alone;
   }
 }
 
@@ -64,7 +65,7 @@ class Menu {
   }
 
   get #items() {
-    return [...this.#list.querySelectorAll("[role=menuitem]:not([hidden])")];
+    return [...this.#list.querySelectorAll("[role=menuitem]:not([hidden], :disabled)")];
   }
 
   #open(at) {

@@ -6,6 +6,7 @@ const LATER = ["actions", "browse", "clipboard", "complete", "confirm", "dialog"
   .concat("notifications", "picker", "search", "settings", "shortcuts", "sound", "topic", "tray")
   .concat("uploads", "versions", "emoji/emoji")
   .map((name) => `${name}.js`)
+  .concat("emoji/emoji.json", "emoji/en.json", "emoji/zh-CN.json")
   .concat("lightbox.css", "panels.css", "picker.css");
 const PAUSE = 2_000; // ms without another file of the page after which they are kept
 

@@ -37,8 +37,7 @@ export class MessageLog {
   #opening = null; // the note before all messages
   #anchor = null; // what the reader looks at: {node, top}, when the log was scrolled to `at`
   #at = 0;
-  #end = true; // the reader is at the end of what is drawn
-  #stuck = true; // … and that is the end of the room: there the reader stays
+  #stuck = true; // the reader is at the end of the room, and stays there
   #left = new Map(); // name of a room → where its reader was when another was shown
 
   constructor(actions) {
@@ -335,8 +334,7 @@ export class MessageLog {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
     const end = scrollHeight - scrollTop - clientHeight < END;
     this.#stuck = end && !this.#room.newer;
-    if (end !== this.#end) this.#actions.atEnd(end);
-    this.#end = end;
+    this.#actions.atEnd(end);
     const node = this.#firstInView();
     this.#anchor = node ? { node, top: this.#topOf(node) } : null;
     this.#at = scrollTop;

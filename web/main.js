@@ -265,6 +265,8 @@ memory.onToken((other) => {
 
 update({ ...state, drafts: unsent.drafts(state.user), visible: !document.hidden });
 follow();
+const early = document.getElementById("text").value; // was written while the page was loading
+if (early && !known.draftOf(state).text) update(known.draft(state, { text: early }));
 unsent.begin(adopt);
 connection.open();
 if (matchMedia("(hover: hover)").matches) composer.focus(); // elsewhere it would open a keyboard

@@ -109,6 +109,7 @@ export function page(state, kind) {
 export function leave(state, name) {
   if (!state.online || !state.rooms[name]) return state;
   const next = name === state.current ? show(state, elsewhere(state)) : state;
+  if (next.current === name) return state; // the lobby alone: there is nowhere to go
   const drafts = drop(next.drafts, name);
   const kept = next.outbox.filter((entry) => entry.room !== name);
   const leaving = [...next.leaving, name];

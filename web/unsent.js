@@ -31,7 +31,7 @@ export class Unsent {
   /** What was being written, if it was this user who wrote it: {[room]: draft}. */
   drafts(user) {
     const found = this.#memory.recall(DRAFTS);
-    if (found === null || found.user !== user) return EMPTY;
+    if (found === null || (found.user !== user && found.user !== null)) return EMPTY;
     this.#drafts = table(found.drafts);
     return this.#drafts;
   }
@@ -78,7 +78,7 @@ export class Unsent {
     const others = [...rooms].filter((room) => drafts[room] !== before[room]);
     if (others.length === 0) return;
     const found = this.#memory.recall(DRAFTS);
-    let all = found?.user === user ? table(found.drafts) : EMPTY;
+    let all = found && (found.user === user || found.user === null) ? table(found.drafts) : EMPTY;
     for (const room of others) {
       all = drafts[room] ? put(all, room, drafts[room]) : drop(all, room);
     }

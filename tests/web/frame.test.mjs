@@ -17,7 +17,7 @@ test("what main.js needs is loaded at once, and nothing else", () => {
 test("what is loaded later is kept for when there is no network", () => {
   const [, list] = /const LATER = ([^;]+);/.exec(read("install.js"));
   const named = [...list.matchAll(/"([\w/.]+)"/g)].map(([, name]) => name);
-  const kept = new Set(named.map((name) => (name.endsWith("css") ? name : `${name}.js`)));
+  const kept = new Set(named.map((name) => (/\.(css|json)$/.test(name) ? name : `${name}.js`)));
   const atOnce = graph("main.js");
   const known = new Set(atOnce);
   for (const file of known) {

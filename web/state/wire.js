@@ -270,5 +270,9 @@ function unjoined(state, error, now) {
   const later = (room) => (room.joining ? { ...room, joining: false, notBefore } : room);
   const given = (room) => (room.joining ? { ...room, joining: false, wanted: false } : room);
   const next = named(Object.values(state.rooms).map(alone ? given : later));
+  const back = alone && Object.keys(state.rooms).find((name) => state.rooms[name].entered);
+  if (back && !joining[0].begun && joining[0].room === state.current) {
+    return { ...state, rooms: drop(next, state.current), current: back, atEnd: true, notice: error };
+  }
   return { ...state, rooms: next, notice: alone ? error : state.notice };
 }
