@@ -204,6 +204,21 @@ def test_an_own_message_is_edited_and_deleted(room: str, visitors: Visitors) -> 
         shows(page, "This message was deleted.", "Hi")
 
 
+def test_code_of_an_earlier_version_can_be_copied(room: str, visitors: Visitors) -> None:
+    page = visitors.new(room)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    say(page, "```\nold\n```")
+    expect(page.locator("#messages pre")).to_have_text("old")
+    field(page).press("ArrowUp")
+    expect(field(page)).to_have_value("```\nold\n```")
+    say(page, "```\nnew\n```")
+    page.get_by_role("button", name="(edited)").click()
+    dialog = page.get_by_role("dialog", name="Earlier versions")
+    dialog.get_by_role("button", name="Copy this code").first.click()
+    expect(dialog.get_by_role("status")).to_have_text("Copied")
+    assert page.evaluate("() => navigator.clipboard.readText()").strip() == "old"
+
+
 def test_what_was_said_without_markdown_is_edited_without_it(room: str, visitors: Visitors) -> None:
     page, bo = visitors.new(room), visitors.new(room, "Bo 21")
     markdown = page.get_by_role("button", name="Write with Markdown")
@@ -378,6 +393,7 @@ def test_files_are_sent_and_pictures_shown(room: str, visitors: Visitors, tmp_pa
     expect(ada.get_by_role("button", name="Remove lake.png")).to_be_focused()
     say(ada, "The lake")
     expect(tray).to_have_count(0)
+    expect(ada.locator("#tray-told")).to_have_text("")
     for page in (ada, bo):
         shown = page.get_by_role("img", name="Picture: lake.png")
         expect(shown).to_have_js_property("complete", True)

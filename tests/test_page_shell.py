@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from chatroom.asking import QUERY
 from tests.daemon import Daemon, until
 from tests.visitors import Visitors, begin_history, choose, say, shows
 
@@ -136,7 +137,7 @@ def test_the_topic_is_everybodys(room: str, visitors: Visitors) -> None:
     expect(ada.get_by_role("dialog").get_by_role("status")).to_have_text("251 / 250")
     ada.get_by_role("button", name="Save").click()
     expect(field).to_have_attribute("aria-invalid", "true")
-    field.fill("The lake,\n  on Saturday <b>")
+    field.fill("The lake,\n  on\x85\x07 Saturday <b>")
     field.press("Enter")
     for page in (ada, bo):
         expect(page.locator("#topic")).to_have_text("The lake, on Saturday <b>")
@@ -206,6 +207,7 @@ def test_what_was_said_is_found_and_gone_to(room: str, visitors: Visitors) -> No
     reader.keyboard.press("Control+Shift+F")
     field = reader.get_by_role("searchbox", name="Search messages")
     expect(field).to_be_focused()
+    expect(field).to_have_js_property("maxLength", QUERY)
     field.fill("PLUM")
     hits = reader.locator("#search .hits li")
     expect(hits).to_have_count(1)

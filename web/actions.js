@@ -1,12 +1,11 @@
 /** What one does with the messages of the log: by mouse, by touch and by keyboard. */
 
-import { copyText } from "./clipboard.js";
+import { copy } from "./clipboard.js";
 import { h } from "./dom.js";
 import { icon } from "./icon.js";
 import { gist } from "./message.js";
 import { t } from "./words.js";
 
-const DONE = 1_500; // ms for which a button shows that it has done it
 const QUICK = ["👍", "❤️", "😂"];
 
 /**
@@ -299,12 +298,10 @@ export class MessageActions {
     this.#versions = await Versions.open(this.#actions, id);
   }
 
-  async #copy(text, told, button, picture) {
-    const copied = await copyText(text);
-    this.#actions.announce(copied ? told : t("problem"));
-    if (!copied) return;
-    button.replaceChildren(icon("check"));
-    setTimeout(() => button.replaceChildren(icon(picture)), DONE);
+  #copy(text, told, button, picture) {
+    return copy(text, button, picture, (copied) => {
+      this.#actions.announce(copied ? told : t("problem"));
+    });
   }
 }
 

@@ -1,7 +1,18 @@
 import { h } from "./dom.js";
+import { icon } from "./icon.js";
 
-/** Copy a text, and return whether that could be done. */
-export async function copyText(text) {
+const DONE = 1_500; // ms for which a button shows that it has done it
+
+/** Copy a text for `button`, which shows so for a while in place of `picture`; `tell(copied)` follows. */
+export async function copy(text, button, picture, tell) {
+  const copied = await copyText(text);
+  tell(copied);
+  if (!copied) return;
+  button.replaceChildren(icon("check"));
+  setTimeout(() => button.replaceChildren(icon(picture)), DONE);
+}
+
+async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
@@ -14,7 +25,7 @@ export async function copyText(text) {
 function copyField(text) {
   const focused = document.activeElement;
   const field = h("textarea", { class: "unseen", readOnly: true, value: text });
-  document.body.append(field);
+  (focused?.closest("dialog") ?? document.body).append(field); // all else is inert behind a dialog
   field.select();
   const copied = document.execCommand("copy");
   field.remove();

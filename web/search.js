@@ -12,7 +12,13 @@ const LENGTH = 240;
 export default class Search {
   #actions;
   #drawer;
-  #field = h("input", { id: "search-field", type: "search", autocomplete: "off", autofocus: true });
+  #field = h("input", {
+    id: "search-field",
+    type: "search",
+    autocomplete: "off",
+    autofocus: true,
+    maxLength: 250, // as the server has it
+  });
   #everywhere = h("input", { type: "radio", name: "scope", value: "everywhere" });
   #here = h("input", { type: "radio", name: "scope", value: "here", checked: true });
   #told = h("p", { class: "faint", role: "status" });

@@ -42,7 +42,7 @@ export default class Topic {
   }
 
   get #text() {
-    return this.#field.value.replaceAll(/\s+/g, " ").trim();
+    return this.#field.value.replaceAll(/[\s\p{Cc}]+/gu, " ").trim(); // one line, without controls
   }
 
   #count() {

@@ -24,6 +24,7 @@ export class Tray {
   empty() {
     const files = this.files;
     this.#files.delete(this.#room);
+    this.told.textContent = "";
     this.#draw();
     return files;
   }

@@ -1,3 +1,4 @@
+import { copy } from "./clipboard.js";
 import { dialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { prose } from "./prose.js";
@@ -15,11 +16,20 @@ export class Versions {
     actions.versions(id);
     this.#node = dialog(t("versions"), this.#told, this.#list);
     this.#node.addEventListener("close", () => actions.versions(null));
+    this.#list.addEventListener("click", ({ target }) => this.#copy(target.closest("[data-act=code]")));
   }
 
   static async open(actions, id) {
     await sheet("panels.css");
     return new Versions(actions, id);
+  }
+
+  #copy(button) {
+    if (!button) return;
+    const code = button.parentNode.querySelector("code").textContent;
+    copy(code, button, "copy", (copied) => {
+      this.#told.textContent = t(copied ? "message.copied" : "problem");
+    });
   }
 
   render({ versions, limits }) {
