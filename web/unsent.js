@@ -28,7 +28,7 @@ export class Unsent {
     this.#tab = tab;
   }
 
-  /** What was being written, if it was this user who wrote it: {[room]: draft}. */
+  /** What was being written by this user, or by who was nobody yet: {[room]: draft}. */
   drafts(user) {
     const found = this.#memory.recall(DRAFTS);
     if (found === null || (found.user !== user && found.user !== null)) return EMPTY;
