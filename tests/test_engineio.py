@@ -661,6 +661,19 @@ class Abuse(EngineCase):
             assert self.ask(query).body.startswith(b"4x")
         assert self.app.ends == [False, False]
 
+    def test_it_is_much_that_goes_where_many_have_little(self) -> None:
+        self.patch(limits, "HELD", 3 * FULL)
+        queries = [self.begin() for _ in range(8)]
+        *little, much = self.app.sockets
+        for socket in little:
+            socket.send("x" * (FULL // 2))
+        self.settle()
+        assert self.app.ends == []
+        much.send("x" * (FULL + 1))
+        self.settle()
+        assert self.app.ends == [False]
+        assert error(self.ask(queries[-1])) == UNKNOWN
+
     def test_nobody_keeps_an_end_that_nobody_fetches(self) -> None:
         self.patch(limits, "UNATTENDED", 3)
         queries = [self.begin() for _ in range(3)]

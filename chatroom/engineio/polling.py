@@ -62,6 +62,7 @@ class Polls:
         self._clock = clock
         self._due: list[Polling] = []
         self._held = 0
+        self._shedding = False
         # In the order in which they came to be it.
         self._unattended: dict[Polling, None] = {}
         self.leaving: dict[str, Polling] = {}
@@ -86,9 +87,10 @@ class Polls:
 
     def hold(self, size: int) -> None:
         """Take note that so much more text waits, or less."""
-        before, self._held = self._held, self._held + size
-        if before <= HELD < self._held:
+        self._held += size
+        if size > 0 and self._held > HELD and not self._shedding:
             # Not now: somebody may be amid telling them something.
+            self._shedding = True
             self._clock.callLater(0, self._shed)
 
     def leave(self, polling: Polling) -> None:
@@ -109,6 +111,7 @@ class Polls:
 
     def _shed(self) -> None:
         """Forget those who have much waiting for them and have not asked for longest."""
+        self._shedding = False
         for polling in [polling for polling in self._unattended if polling.size > FULL]:
             if self._held <= HELD:
                 break
