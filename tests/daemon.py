@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -31,14 +31,17 @@ class Daemon:
     """
     ``twistd -n chatroom`` on a loopback port, in *folder*, with further *options*.
 
+    *program* is what is run in place of ``twistd``.
+
     The system chooses the port at the first start; every later start takes the same one, so that
     clients find a restarted daemon where they left it. As a context manager it starts, and is
     killed at the end if it still runs.
     """
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, program: Sequence[str] = (TWISTD,)) -> None:
         self.folder = folder
         self.options = options
+        self.program = program
         self.port = 0
         self.log = folder / "daemon.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -71,7 +74,7 @@ class Daemon:
         with self.log.open("ab") as log:
             said_before = log.tell()
             self.process = process = subprocess.Popen(
-                [TWISTD, "-n", "--pidfile=", "chatroom", "--listen", listen, *self.options],
+                [*self.program, "-n", "--pidfile=", "chatroom", "--listen", listen, *self.options],
                 cwd=self.folder,
                 stdout=log,
                 stderr=subprocess.STDOUT,

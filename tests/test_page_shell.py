@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Route, WebSocket, expect
 
 from chatroom.asking import QUERY
 from tests.daemon import Daemon, until
-from tests.visitors import Visitors, begin_history, choose, say, shows
+from tests.visitors import Visitors, begin_history, choose, say, shows, speaking
 
 pytestmark = pytest.mark.long
 
 pytest_plugins = ["tests.visiting"]
+
+HASTY = (
+    *(sys.executable, "-c"),
+    "from chatroom.sqlite import search as s; s.PATIENCE = -1.0\n"
+    + "from twisted.scripts.twistd import run; run()",
+)
+"""A ``twistd`` whose searches have no time: each ends after its first step."""
 
 
 @pytest.fixture
@@ -231,6 +239,35 @@ def test_what_was_said_is_found_and_gone_to(room: str, visitors: Visitors) -> No
     expect(field).to_be_hidden()
     expect(reader.locator("#search-toggle")).to_be_focused()
     expect(reader.get_by_role("heading", name="2 people here")).to_be_visible()
+
+
+def test_a_search_goes_on_by_itself(tmp_path: Path, visitors: Visitors) -> None:
+    with Daemon(tmp_path / "daemon", "--talk-rate", "0", program=HASTY) as daemon:
+        room = f"{daemon.url}#/den"
+        with speaking(room) as speaker:
+            speaker.say("The tea pot.", *(200 * ["A pot of tea."]))
+        reader = visitors.new(room, "Lin")
+        answers: list[str | bytes] = []
+
+        def listen(socket: WebSocket) -> None:
+            socket.on("framereceived", lambda data: answers.append(data))
+
+        reader.on("websocket", listen)
+        reader.reload()
+        reader.locator("#search-toggle").click()
+        field = reader.get_by_role("searchbox", name="Search messages")
+        hits = reader.locator("#search .hits li")
+        status = reader.locator("#search").get_by_role("status")
+        field.fill('"tea pot"')
+        expect(status).to_have_text("1 message")
+        expect(hits.locator(".text")).to_have_text("The tea pot.")
+        expect(reader.get_by_role("button", name="Older ones")).to_be_hidden()
+        assert sum('"event":"search"' in str(answer) for answer in answers) > 3
+        field.fill('"pot tea"')
+        expect(status).to_have_text("Nothing found.")
+        field.fill("tea pot")
+        expect(hits).to_have_count(20)
+        expect(status).to_have_text("The newest 20 messages")
 
 
 def test_a_phone_has_drawers(room: str, visitors: Visitors) -> None:

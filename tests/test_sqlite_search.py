@@ -161,8 +161,9 @@ def store(path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a shard be of few messages."""
+    """Let a shard be of few messages, and a search look through all of them."""
     monkeypatch.setattr(index, "SHARD", 4)
+    monkeypatch.setattr(search, "PATIENCE", math.inf)
 
 
 @pytest.fixture
@@ -478,12 +479,21 @@ def test_far_behind_it_answers_with_what_is_there(
 
 
 def test_a_search_that_takes_too_long_ends_with_what_it_has(store: Store, small: None) -> None:
-    store.say(*(["hello"] * 20))
+    ids = store.say(*(f"hello {n}" for n in range(20)), "other")
     with contextlib.closing(whole(store.path)) as file:
-        query = parsed("hello")
-        assert file.find(query, None, (), None, 5, -math.inf) == Hits([], 21)
-        assert file.find(query, None, (), 9, 5, -math.inf) == Hits([], 9)
-        assert len(file.find(query, None, (), 21, 50, math.inf).found) == 20
+
+        def find(query: str, before: int | None) -> Hits:
+            return file.find(parsed(query), None, (), before, 5, -math.inf)
+
+        answers = [find('"hello 2"', None)]
+        while (before := answers[-1].next) is not None:
+            answers.append(find('"hello 2"', before))
+            # Each goes on, however late it is.
+            assert (answers[-1].next or 0) < before
+        assert len(answers) > 2
+        assert answers[0].found == []
+        assert [hit.id for answer in answers for hit in answer.found] == [ids[2]]
+        assert find("other", None) == Hits([Hit(21, "lobby", 21)], 20)
 
 
 def test_steps_are_as_large_as_time_allows(

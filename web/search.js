@@ -94,8 +94,9 @@ export default class Search {
     this.#state = state;
     if (moved && this.#here.checked) this.#ask();
     if (state.search === this.#search) return;
+    const goneOn = state.search && state.search.since === this.#search?.since;
     this.#search = state.search;
-    this.#draw();
+    this.#draw(goneOn ? this.#hits.children.length : 0);
   }
 
   #ask() {
@@ -109,7 +110,8 @@ export default class Search {
     else this.#actions.searchClose();
   }
 
-  #draw() {
+  /** Show what was found, of which the first `there` are on the page. */
+  #draw(there) {
     const {
       query = "",
       hits = [],
@@ -117,11 +119,12 @@ export default class Search {
       waiting = false,
       problem: wrong,
     } = this.#search ?? {};
-    const rows = hits.map((hit) => this.#row(hit, words(query)));
-    this.#hits.replaceChildren(...rows);
+    if (there === 0) this.#hits.replaceChildren();
+    const pattern = words(query);
+    this.#hits.append(...hits.slice(there).map((hit) => this.#row(hit, pattern)));
     // While more are on their way the button stays, and the focus on it.
     const focused = document.activeElement === this.#more;
-    this.#more.hidden = next === null;
+    this.#more.hidden = next === null || (waiting && hits.length === 0);
     if (focused && this.#more.hidden) this.#hits.querySelector("li:last-child a")?.focus();
     if (wrong) write(this.#told, problem(wrong, this.#state.limits));
     else if (!this.#search) write(this.#told, "");

@@ -273,14 +273,15 @@ export function reopen(state, nonce) {
 /** Look for words in a room, or in all that there are. */
 export function search(state, query, name = null) {
   const since = state.serial + 1;
-  const wish = { query, room: name, hits: [], next: null, waiting: true, problem: null, since };
-  return { ...state, serial: since, search: wish };
+  const wish = { query, room: name, hits: [], next: null, wanted: asking.HITS, waiting: true, since };
+  return { ...state, serial: since, search: { ...wish, problem: null } };
 }
 
 export function searchMore(state) {
   const { search: found } = state;
   if (!found || found.waiting || found.next === null) return state;
-  return { ...state, search: { ...found, waiting: true, problem: null } };
+  const wanted = found.hits.length + asking.HITS;
+  return { ...state, search: { ...found, wanted, waiting: true, problem: null } };
 }
 
 export const searchClose = (state) => ({ ...state, search: null });

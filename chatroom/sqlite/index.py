@@ -266,8 +266,8 @@ class IndexFile:
         """
         Return the newest *limit* messages before *before* that *query* finds.
 
-        They are in *rooms*, or in any room that is not direct, or in *also*. At the time *until*
-        (`time.monotonic`) it ends with what it has found.
+        They are in *rooms*, or in any room that is not direct, or in *also*. After the time *until*
+        (`time.monotonic`) it takes no further step, and ends with what it has found.
         """
         matches = self._matches(query, rooms, also)
         if not matches:
@@ -275,6 +275,7 @@ class IndexFile:
         allowed = {*(rooms or ()), *also}
         start = self._state().messages + 1 if before is None else before
         found: list[Hit] = []
+        late = False
         for shard in self._shards((start - 1) // SHARD):
             statement = _FOUND.format(
                 " UNION ALL ".join(_CANDIDATES.format(_name(kind, shard)) for kind in matches)
@@ -282,7 +283,7 @@ class IndexFile:
             start = min(start, (shard + 1) * SHARD)
             size = limit + 1 - len(found)
             while True:
-                if time.monotonic() > until:
+                if late:
                     return Hits(found, start)
                 asked = [value for match in matches.values() for value in (match, start)]
                 count, last, candidates = self._rows(statement, query.like, *asked, size)
@@ -292,6 +293,7 @@ class IndexFile:
                         if len(found) == limit:
                             return Hits(found, found[-1].seq)
                         found.append(Hit(seq, room, id))
+                late = time.monotonic() > until
                 if count < size:
                     break
                 start = last

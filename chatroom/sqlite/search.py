@@ -3,7 +3,7 @@ Full-text search over a store: asked in the reactor's thread, answered by a thre
 
 The thread takes up what the store has committed, in small steps with pauses, and searches in between.
 A search comes first: what had been said before it was asked is taken up before it is answered,
-unless that is much. While the process is busy the pauses are long, so that nobody notices; what is
+unless that is much. It is answered soon, if need be with a part of what there is to be found. While the process is busy the pauses are long, so that nobody notices; what is
 left behind then is made up for later.
 
 The index is worth nothing that could not be had again. Where anything is wrong with it, it is made
@@ -33,12 +33,10 @@ from chatroom.terms import parsed
 
 LATER = 1.0
 """After so many seconds what was said is taken up, if nobody searches before."""
-PATIENCE = 0.5
-"""A search ends after so many seconds, with what it has found."""
-CATCH_UP = 1.0
-"""For so many seconds a search waits for what is new to be taken up, …"""
-NEAR = 20_000
-"""… and only where no more than so many messages and changes are."""
+PATIENCE = 0.03
+"""A search ends after so many seconds, with what it has found; the next one can go on from there."""
+NEAR = 512
+"""A search takes up what is new, where that is no more than so many messages and changes."""
 RETRY = 30.0
 """So many seconds after trouble it tries again."""
 ANEW = 3600.0
@@ -182,21 +180,20 @@ class Index:
         self._from_thread(partial(self._tell, ask.report, result))
 
     def _found(self, ask: _Ask, file: IndexFile) -> Hits:
+        until = time.monotonic() + PATIENCE
         try:
             self._catch_up(file)
         except sqlite3.OperationalError as error:
             # What is there can be searched all the same.
             self._trouble(error)
-        until = time.monotonic() + PATIENCE
         query = parsed(ask.query)
         return file.find(query, ask.rooms, ask.also, ask.before, ask.limit, until)
 
     def _catch_up(self, file: IndexFile) -> None:
         """Take up what has been said until now, if that does not take long."""
-        until = time.monotonic() + CATCH_UP
         end = file.end
         if file.behind(end) <= NEAR:
-            while file.take(LARGEST, end) and time.monotonic() < until and not self._closing:
+            while file.take(NEAR, end):
                 pass
 
     def _attempt(self, work: Callable[[IndexFile], T]) -> T:

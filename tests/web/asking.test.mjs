@@ -197,13 +197,15 @@ test("a search gives its hits page by page; the latest one counts", () => {
   assert.deepEqual([desk.state.search.hits, desk.state.search.waiting], [[], true]);
   const [{ nonce, ...asked }] = desk.took("search");
   assert.deepEqual(asked, { query: "tea", room: "lobby", limit: 20 });
-  desk.hear("search", { query: "tea", room: "lobby", hits: messages(8, 9), next: 8, nonce });
-  assert.deepEqual([ids(desk.state.search.hits), desk.state.search.next], [[8, 9], 8]);
+  const page = messages(71, 90).reverse();
+  desk.hear("search", { query: "tea", room: "lobby", hits: page, next: 71, nonce });
+  assert.deepEqual([desk.state.search.hits, desk.state.search.next], [page, 71]);
+  assert.deepEqual([desk.state.search.waiting, desk.took("search")], [false, []]);
   desk.do("searchMore").do("searchMore");
   const [more, ...others] = desk.took("search");
-  assert.deepEqual([more.before, others], [8, []]);
+  assert.deepEqual([more.before, more.limit, others], [71, 20, []]);
   desk.hear("search", { query: "tea", hits: messages(3, 3), nonce: more.nonce });
-  assert.deepEqual([ids(desk.state.search.hits), desk.state.search.next], [[8, 9, 3], null]);
+  assert.deepEqual([ids(desk.state.search.hits.slice(20)), desk.state.search.next], [[3], null]);
   desk.do("searchMore");
   assert.deepEqual(desk.took("search"), []);
   desk.do("search", "x", null).hear("error", { code: "too_long", message: "", event: "search" });
@@ -214,6 +216,29 @@ test("a search gives its hits page by page; the latest one counts", () => {
   desk.do("search", "y", null).do("searchClose");
   desk.hear("search", { query: "y", hits: [], nonce: desk.took("search").at(-1).nonce });
   assert.equal(desk.state.search, null);
+});
+
+test("a search goes on by itself until there is a page of hits, or an end", () => {
+  const desk = Desk.in().do("search", "tea", "lobby");
+  const answer = (hits, next) => {
+    const [{ nonce, before, limit }] = desk.took("search");
+    desk.hear("search", { query: "tea", room: "lobby", hits, ...(next && { next }), nonce });
+    const { search } = desk.state;
+    return [before, limit, search.hits.length, search.waiting];
+  };
+  assert.deepEqual(answer([], 500), [undefined, 20, 0, true]);
+  assert.deepEqual(answer(messages(400, 414).reverse(), 400), [500, 20, 15, true]);
+  const { nonce } = desk.state.asked.search;
+  desk.took();
+  desk.hear("error", { code: "rate_limited", message: "", event: "search", nonce, retry_after: 2 });
+  assert.deepEqual(desk.took("search"), [], "not so fast");
+  assert.equal(desk.state.search.waiting, true);
+  desk.later(10_000);
+  assert.deepEqual(answer(messages(300, 304).reverse(), 300), [400, 5, 20, false]);
+  desk.do("searchMore");
+  assert.deepEqual(answer([], 200), [300, 20, 20, true]);
+  assert.deepEqual(answer([], null), [200, 20, 20, false]);
+  assert.deepEqual(desk.took("search"), []);
 });
 
 test("the list of rooms comes page by page", () => {

@@ -8,7 +8,7 @@ import { EMPTY, put } from "./table.js";
 import { messageOf, question } from "./window.js";
 
 const LIST = 100; // rooms at once
-const HITS = 20;
+export const HITS = 20;
 const JOINED = 95; // rooms of one connection; the server allows 100
 const AT_ONCE = 10; // rooms that are entered at the same time
 
@@ -60,9 +60,9 @@ const kinds = {
 
   search({ search }, nonce) {
     if (!search?.waiting) return null;
-    const { query, room, next, since } = search;
+    const { query, room, hits, next, wanted, since } = search;
     const where = { ...(room !== null && { room }), ...(next !== null && { before: next }) };
-    return { data: { query, limit: HITS, ...where, nonce }, about: { since } };
+    return { data: { query, limit: wanted - hits.length, ...where, nonce }, about: { since } };
   },
 
   rooms({ listing }) {

@@ -146,7 +146,10 @@ const wire = {
     const { search, asked } = state;
     if (search?.since !== asked.search.since) return next; // something else is searched for now
     const hits = [...search.hits, ...data.hits];
-    return { ...next, search: { ...search, hits, next: data.next ?? null, waiting: false } };
+    const older = data.next ?? null;
+    // It may have had no time for more.
+    const waiting = older !== null && hits.length < search.wanted;
+    return { ...next, search: { ...search, hits, next: older, waiting } };
   },
 
   edits(state, { room, of, versions: list }) {
