@@ -1,10 +1,19 @@
-"""Signs of life, asked of many connections in turn and by one timer."""
+"""
+Signs of life, asked of many connections in turn and by one timer.
+
+Where a line is so slow that a question cannot have arrived yet, it is a sign of life that the peer's
+system takes what comes before it.
+"""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from fcntl import ioctl
 from itertools import chain, count
-from typing import Generic, Protocol, TypeVar
+from struct import Struct
+from termios import TIOCOUTQ
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
@@ -18,6 +27,7 @@ STEP = 0.25
 class Alive(Protocol):
     """What has a heartbeat."""
 
+    transport: Any
     slot: int
     """When its turn is; the heartbeat's own."""
 
@@ -28,12 +38,46 @@ class Alive(Protocol):
         """End: there was none in time."""
 
 
+class Way(NamedTuple):
+    """How far bytes have come: of those *given* to a connection, the peer's system has *taken* some."""
+
+    taken: int
+    given: int
+
+
+def way(transport: Any) -> Way | None:
+    """Return how far what was written to *transport* has come; None where only Linux could tell."""
+    sock = getattr(transport, "socket", None)
+    if sock is None or sock.family == socket.AF_UNIX or not hasattr(socket, "TCP_INFO"):
+        return None
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED_AT + _ACKED.size)
+    if len(info) < _ACKED_AT + _ACKED.size:
+        return None
+    (taken,) = _ACKED.unpack_from(info, _ACKED_AT)
+    (sent,) = _INT.unpack(ioctl(sock, TIOCOUTQ, bytes(_INT.size)))
+    return Way(taken, taken + sent + len(transport.dataBuffer) - transport.offset)
+
+
+_ACKED, _ACKED_AT = Struct("Q"), 120
+"""``tcpi_bytes_acked`` of Linux's ``struct tcp_info``, since 4.1."""
+_INT = Struct("i")
+
+
+class _Deadline(NamedTuple):
+    """When an answer must have come; and how far the question had come, as far as that is known."""
+
+    at: float
+    way: Way | None
+
+
 C = TypeVar("C", bound=Alive)
 
 
 class Heartbeat(Generic[C]):
     """
     All connections of a kind: each is asked every *interval* seconds, and has *timeout* to answer.
+    One to which the question has not got through, but something of what comes before it, has as long
+    again.
 
     Either may be 0 for never. Turns are given out evenly, so that those who came at once are not
     asked at once.
@@ -48,7 +92,9 @@ class Heartbeat(Generic[C]):
         self._turns = count()
         self._now = 0
         # In the order of their deadlines, for all have the same time.
-        self._asked: dict[C, float] = {}
+        self._asked: dict[C, _Deadline] = {}
+        # In the last step. Most answer before the next one: there is no need to look how far it came.
+        self._just_asked: list[C] = []
         self._beating: LoopingCall | None = None
 
     def __iter__(self) -> Iterator[C]:
@@ -71,6 +117,7 @@ class Heartbeat(Generic[C]):
         if self._beating is not None and not any(self._slots):
             self._beating.stop()
             self._beating = None
+            self._just_asked = []
 
     def heard(self, connection: C) -> None:
         """Take note of a sign of life."""
@@ -81,18 +128,36 @@ class Heartbeat(Generic[C]):
         if steps > 1:
             # While this process could not hear them, it could not be their fault.
             late = (steps - 1) * self._step
-            self._asked = {asked: deadline + late for asked, deadline in self._asked.items()}
-        while self._asked:
-            connection, deadline = next(iter(self._asked.items()))
-            if deadline > now:
-                break
-            del self._asked[connection]
-            connection.lapse()
+            self._asked = {
+                asked: deadline._replace(at=deadline.at + late)
+                for asked, deadline in self._asked.items()
+            }
+        for connection in self._just_asked:
+            if (deadline := self._asked.get(connection)) is not None:
+                self._asked[connection] = deadline._replace(way=way(connection.transport))
+        self._just_asked = []
+        self._look(now)
         for _ in range(min(steps, len(self._slots))):
             self._now = (self._now + 1) % len(self._slots)
             slot = self._slots[self._now]
             for connection in list(slot):
                 if connection in slot and connection not in self._asked:
                     if self._timeout:
-                        self._asked[connection] = now + self._timeout
+                        self._asked[connection] = _Deadline(now + self._timeout, None)
+                        self._just_asked.append(connection)
                     connection.ask()
+
+    def _look(self, now: float) -> None:
+        """End those whose time is over, but for those to whom something is getting through."""
+        while self._asked:
+            connection, deadline = next(iter(self._asked.items()))
+            if deadline.at > now:
+                break
+            del self._asked[connection]
+            then = deadline.way
+            here = way(connection.transport) if then is not None else None
+            if then is not None and here is not None and then.taken < here.taken < then.given:
+                still = Way(here.taken, then.given)
+                self._asked[connection] = _Deadline(now + self._timeout, still)
+            else:
+                connection.lapse()

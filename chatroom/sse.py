@@ -40,7 +40,7 @@ class Stream:
         self._door = door
         self._request = request
         self._who = who
-        self._transport = request.channel.transport
+        self.transport = request.channel.transport
         self._encode = door.chunked if request.clientproto == b"HTTP/1.1" else door.plain
 
     def begin(self) -> None:
@@ -53,12 +53,12 @@ class Stream:
         request.write(b"retry: %d\n\n" % (1000 * uniform(*BACK)))
         request.registerProducer(self, True)
         if door.timeout:
-            give_up_after(self._transport, door.timeout)
+            give_up_after(self.transport, door.timeout)
 
     def send(self, batch: Batch) -> None:
         """Write *batch*, encoded once for all streams like this one."""
         # The request would make chunks of it once more.
-        self._transport.write(batch.encoded(self._encode))
+        self.transport.write(batch.encoded(self._encode))
 
     def end(self, code: Close | None = None, reason: str = "") -> None:
         """End the answer; the client comes back, and goes on where it was if that can be."""
@@ -85,7 +85,7 @@ class Stream:
 
     def lapse(self) -> None:
         """Drop the connection: its peer has read nothing for too long."""
-        self._transport.abortConnection()
+        self.transport.abortConnection()
 
     def _ended(self, reason: object) -> None:
         self._door.streams.leave(self)

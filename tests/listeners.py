@@ -227,6 +227,15 @@ class ListeningCase(RoomCase):
         """Return who polls *room*, over a new connection or that of *listener*."""
         return self.ask(path(room, "poll", query), listener=listener)
 
+    def flood(self, messages: int) -> None:
+        """Let somebody say so many long messages, as fast as they may."""
+        peer = self.enter()
+        for number in range(messages):
+            peer.talk("talk", message=f"{number} " + "x" * 3900)
+            self.settle(0.2)
+        peer.close()
+        self.settle()
+
     def reach(self, address: Any = None) -> Listener:
         """Return somebody who is connected, and has said nothing."""
         here = IPv4Address("TCP", "127.0.0.1", 8080)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
+from types import SimpleNamespace
+from typing import Any, Self
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -10,7 +14,8 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from chatroom import heartbeat
-from chatroom.heartbeat import SLOTS, Heartbeat
+from chatroom.heartbeat import SLOTS, Heartbeat, Way
+from tests.daemon import until
 from tests.rig import KEY, RoomCase
 
 INTERVAL, TIMEOUT = 25.0, 20.0
@@ -23,6 +28,7 @@ class Heart:
     """A connection that answers after *delay* seconds, or never."""
 
     slot = 0
+    transport: Any = None
 
     def __init__(self, ward: Ward, delay: float | None = 0.0) -> None:
         self.ward = ward
@@ -258,6 +264,94 @@ def test_whoever_lapses_may_take_all_others_along() -> None:
     ward.run(3 * INTERVAL)
     assert sum(len(heart.lapsed) for heart in hearts) == 1
     assert ward.timers == 0
+
+
+class Line:
+    """A real connection over which much was sent at once, to a peer that reads when it is told to."""
+
+    dataBuffer = b""
+    offset = 0
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.peer = socket.socket()
+            self.peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+            self.peer.connect(listening.getsockname())
+            self.socket, _ = listening.accept()
+        self.socket.setblocking(False)
+        self.given = self.socket.send(bytes(1_000_000))
+        self.moved(0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.peer.close()
+        self.socket.close()
+
+    @property
+    def way(self) -> Way:
+        way = heartbeat.way(self)
+        assert way is not None
+        return way
+
+    def moved(self, before: int) -> None:
+        """Wait until more than *before* has been taken."""
+        until(lambda: self.way.taken > before, 10, "something is taken")
+
+    def read(self, size: int) -> None:
+        """Let the peer read *size* bytes, of which some make place for others."""
+        before = self.way.taken
+        while size:
+            size -= len(self.peer.recv(size))
+        self.moved(before)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="the system tells nothing of the way")
+def test_who_takes_what_is_before_the_question_does_not_lapse() -> None:
+    with Line() as line, Line() as stuck:
+        assert line.way.given == line.given
+        line.dataBuffer, line.offset = b"waiting", 3
+        assert line.way.given == line.given + 4
+        ward = Ward()
+        slow, still = ward.join(2, delay=None)
+        slow.transport, still.transport = line, stuck
+        ward.run(INTERVAL + STEP)
+        for _ in range(5):
+            line.read(100_000)
+            ward.run(TIMEOUT + 2 * STEP)
+            assert slow.lapsed == []
+            assert len(still.lapsed) == 1
+        # And then no more.
+        ward.run(TIMEOUT + 2 * STEP)
+        assert len(slow.lapsed) == len(slow.asked) == 1
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="the system tells nothing of the way")
+def test_who_has_taken_everything_has_to_answer() -> None:
+    with Line() as line:
+        ward = Ward()
+        (silent,) = ward.join(delay=None)
+        silent.transport = line
+        ward.run(INTERVAL + STEP)
+        line.read(line.given)
+        until(lambda: line.way.taken >= line.given, 10, "everything is taken")
+        # What comes later is not before the question.
+        line.socket.send(bytes(100_000))
+        ward.run(TIMEOUT + STEP)
+        assert len(silent.lapsed) == 1
+
+
+def test_where_nobody_can_tell_there_is_no_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert heartbeat.way(None) is None
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert heartbeat.way(SimpleNamespace(socket=ours)) is None
+    with Line() as line:
+        with mock.patch.object(heartbeat, "_ACKED_AT", 1000):
+            assert heartbeat.way(line) is None
+        monkeypatch.delattr(socket, "TCP_INFO", raising=False)
+        assert heartbeat.way(line) is None
 
 
 @given(

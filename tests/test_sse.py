@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Generator
@@ -25,6 +26,7 @@ from twisted.logger import globalLogPublisher
 from chatroom import listening
 from chatroom.events import Error, Event, Joined, Message, Who, encode
 from chatroom.fast import Direct
+from chatroom.heartbeat import way
 from chatroom.listening import accepts
 from chatroom.log import Unavailable
 from chatroom.sse import encodings, give_up_after
@@ -384,15 +386,6 @@ class TroubleTests(ListeningCase):
         # Only the room itself is left.
         assert self.clock.getDelayedCalls() == []
 
-    def flood(self, messages: int) -> None:
-        """Let somebody say so many long messages, as fast as they may."""
-        peer = self.enter()
-        for number in range(messages):
-            peer.talk("talk", message=f"{number} " + "x" * 3900)
-            self.settle(0.2)
-        peer.close()
-        self.settle()
-
     def test_a_slow_reader_goes_on_where_they_were(self) -> None:
         stream = self.stream()
         stream.server.stuck = True
@@ -493,12 +486,53 @@ class SocketTests(ListeningCase):
         client.transport.write(b"GET /rooms/lobby/events HTTP/1.1\r\nHost: x\r\n\r\n")
         while not (streams := list(self.events.streams)):
             yield deferLater(reactor, 0)
-        accepted = streams[0]._transport
+        accepted = streams[0].transport
         assert isinstance(accepted, Direct)
         given = accepted.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
         assert given == 20_000
         assert accepted.getTcpNoDelay()
         client.transport.abortConnection()
+        while list(self.events.streams):
+            yield deferLater(reactor, 0)
+
+    @pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="the system tells too little")
+    @inlineCallbacks
+    def test_who_reads_slowly_stays_until_nothing_is_read(
+        self,
+    ) -> Generator[Deferred[Any], Any, None]:
+        self.flood(50)
+        port = reactor.listenTCP(0, self.site, interface="127.0.0.1")
+        port.transport = Direct
+        self.addCleanup(port.stopListening)
+        # As on a slow line: little of it is with the system.
+        port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        client = socket.socket()
+        self.addCleanup(client.close)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", port.getHost().port))
+        client.sendall(b"GET /rooms/lobby/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.setblocking(False)
+        while not (streams := list(self.events.streams)):
+            yield deferLater(reactor, 0)
+        (stream,) = streams
+        self.settle()
+        assert stream.session.paused
+
+        def taken() -> int:
+            there = way(stream.transport)
+            assert there is not None
+            return there.taken
+
+        for _ in range(12):
+            before = taken()
+            while taken() < before + 10_000:
+                with contextlib.suppress(BlockingIOError):
+                    client.recv(1000)
+                yield deferLater(reactor, 0)
+            self.settle(10)
+            assert list(self.events.streams) == streams
+        assert stream.session.paused
+        self.settle(46)
         while list(self.events.streams):
             yield deferLater(reactor, 0)
 

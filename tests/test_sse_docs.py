@@ -179,7 +179,7 @@ def test_figures_are_right() -> None:
     assert "1000 + 4000 * Math.random()" in asked["In a page"]
     defaults = inspect.signature(Events).parameters
     assert f"every {defaults['ping'].default:.0f} seconds" in text
-    assert f"taken all of it {defaults['ping_timeout'].default:.0f} seconds later" in text
+    assert f"nothing of it for {defaults['ping_timeout'].default:.0f} seconds" in text
     grace = inspect.signature(Chat).parameters["grace"].default
     assert f"then for the {grace:.0f} seconds" in text
     assert f"longer than {grace:.0f} seconds" in text
