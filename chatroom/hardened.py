@@ -141,6 +141,8 @@ class Hardened(ShortFrames):
 
     def opened(self, params: dict[str, list[str]], who: str) -> None:
         """Begin; *params* is the query, and *who* the address for counting."""
+        # What the HTTP server left registered would be told of our buffer.
+        self.transport.unregisterProducer()
         self.factory.connections.join(self)
 
     def onConnect(self, request: ConnectionRequest) -> str | None:

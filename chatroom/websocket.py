@@ -56,8 +56,6 @@ class ChatProtocol(Hardened):
         super().opened(params, who)
         self.address = who
         self.factory.places.take(who)
-        # What the HTTP server left registered would be told of our buffer instead of us.
-        self.transport.unregisterProducer()
         self.transport.registerProducer(self, True)
         send: Callable[[Batch], None] = self.send
         if compiled is not None and isinstance(self.transport, Direct):

@@ -11,11 +11,12 @@ from twisted.trial.unittest import TestCase
 from twisted.web.test.requesthelper import DummyRequest
 from zope.interface import provider
 
+from chatroom import site
 from chatroom.answers import Refusal, refused
 from chatroom.site import HEAD, TAKE, Body
 from tests.doors.case import Pipe
 from tests.listeners import Listener, ListeningCase
-from tests.rig import RoomCase
+from tests.rig import KEY, RoomCase, masked
 
 
 class Silence(RoomCase):
@@ -152,6 +153,21 @@ class Untaken(ListeningCase):
         self.settle(2)
         assert listener.status == 200
         assert not listener.server.aborted
+
+    def test_a_websocket_that_reads_nothing_is_given_up_once(self) -> None:
+        self.patch(site, "FAST", False)
+        listener = self.reach()
+        listener.transport.write(
+            b"GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: %b\r\nSec-WebSocket-Version: 13\r\n\r\n" % KEY.encode()
+        )
+        self.settle()
+        listener.server.stuck = True
+        listener.transport.write(masked(0x82, bytes(200_000)))
+        self.settle(50)
+        assert listener.server.aborted
+        # That was the heartbeat; the HTTP server has nothing to do with it any more.
+        self.settle(TAKE)
 
     def test_who_does_not_take_the_last_answer_is_given_up_too(self) -> None:
         # As a transport does that has something left.

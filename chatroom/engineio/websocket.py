@@ -58,8 +58,6 @@ class EngineProtocol(Hardened):
 
     def opened(self, params: Query, who: str) -> None:
         super().opened(params, who)
-        # What the HTTP server left registered would be told of our buffer instead of us.
-        self.transport.unregisterProducer()
         self.transport.registerProducer(self, True)
 
     def onOpen(self) -> None:

@@ -70,8 +70,6 @@ class IrcSocket(Hardened):
         super().opened(params, who)
         self.address = who
         self.factory.places.take(who)
-        # What the HTTP server left registered would be told of our buffer instead of us.
-        self.transport.unregisterProducer()
         self.transport.registerProducer(self, True)
         self.connection = Connection(self.factory.network, self, VERBS)
 
