@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from playwright.sync_api import Page, Route, WebSocket, expect
 
 from chatroom.asking import QUERY
+from chatroom.tap import PAGE
 from tests.daemon import Daemon, until
 from tests.visitors import Visitors, begin_history, choose, say, shows, speaking
 
@@ -268,6 +270,33 @@ def test_a_search_goes_on_by_itself(tmp_path: Path, visitors: Visitors) -> None:
         field.fill("tea pot")
         expect(hits).to_have_count(20)
         expect(status).to_have_text("The newest 20 messages")
+
+
+def test_what_is_loaded_later_may_be_newer(tmp_path: Path, visitors: Visitors) -> None:
+    web = tmp_path / "web"
+    shutil.copytree(PAGE, web)
+    with Daemon(tmp_path / "daemon", "--web", str(web)) as daemon:
+        ada = visitors.new(f"{daemon.url}#/den", "Ada")
+        say(ada, "Hello.")
+        shows(ada, "Hello.")
+        for name in ("actions", "complete", "search"):
+            later = web / f"{name}.js"
+            later.write_text(f'import {{ later }} from "./dom.js";\n{later.read_text()}')
+        notice = ada.get_by_role("alert").filter(has_text="There is a new version of this page.")
+        ways: tuple[Callable[[], object], ...] = (
+            lambda: ada.locator("#messages .text").hover(),
+            lambda: ada.get_by_label("Message", exact=True).fill("@"),
+            lambda: ada.keyboard.press("Control+Shift+F"),
+        )
+        for way in ways:
+            way()
+            expect(notice).to_be_visible()
+            ada.locator("#notice-close").click()
+            expect(notice).to_be_hidden()
+        ada.close()
+        complaints, visitors.complaints = visitors.complaints, []
+        assert len(complaints) >= len(ways)
+        assert all("does not provide an export named 'later'" in text for text in complaints)
 
 
 def test_a_phone_has_drawers(room: str, visitors: Visitors) -> None:

@@ -64,8 +64,9 @@ export class MessageLog {
       if (event.type === "click" && event.target.closest("[data-act]")) event.preventDefault();
       if (events.length > 1) return;
       const { MessageActions } = await import("./actions.js").catch((lost) => {
-        console.info("What one does with messages has to wait:", lost.message);
         events.length = 0; // the next event tries it again
+        if (lost instanceof SyntaxError) throw lost; // the notice tells
+        console.info("What one does with messages has to wait:", lost.message);
         return {};
       });
       if (!MessageActions) return;

@@ -14,6 +14,10 @@ export class Notice {
       dismiss();
       focus();
     });
+    // What is loaded only now may be of a later version, and not fit what is here.
+    addEventListener("unhandledrejection", ({ reason }) => {
+      if (reason instanceof SyntaxError) this.tell(t("notice.outdated"));
+    });
   }
 
   /** Tell what went wrong in the page. */

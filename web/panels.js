@@ -62,6 +62,7 @@ export class Panels {
       const [{ default: Panel }] = await Promise.all([module(), sheet("panels.css")]);
       use(Panel);
     } catch (error) {
+      if (error instanceof SyntaxError) throw error; // the notice tells
       console.error(error);
       this.#parts.failed(t("panel.failed"));
     }

@@ -3,6 +3,7 @@
 const AT_ONCE = 2;
 const FIRST_WAIT = 1_000; // ms before the second try; each further wait is twice as long …
 const LONGEST_WAIT = 30_000; // … up to this
+const TRIES = 6; // after which a server that cannot keep it is taken at its word
 
 /**
  * Sends the files of the outbox, some at a time, each until it has arrived or is refused.
@@ -26,7 +27,7 @@ export class Uploads {
   look({ outbox, online }) {
     if (outbox === this.#outbox && online === this.#online) return;
     // A server that is back takes at once what its end has cut off.
-    if (online && !this.#online) for (const wait of this.#waits.values()) wait.until = 0;
+    if (online && !this.#online) this.#waits.clear();
     this.#outbox = outbox;
     this.#online = online;
     this.#go();
@@ -64,22 +65,23 @@ export class Uploads {
     this.#running.delete(nonce);
     if (!control.signal.aborted) {
       const { status, body, after } = answer;
+      const tries = (this.#waits.get(nonce)?.tries ?? 0) + 1;
       if (status === 201) uploaded(nonce, body);
-      else if (refusal(status)) refused(nonce, body?.code ?? "unavailable");
-      else this.#later(nonce, after);
+      else if (refusal(status) || (status >= 500 && !after && tries >= TRIES)) refused(nonce, body?.code ?? "unavailable");
+      else this.#later(nonce, tries, after);
     }
     this.#go();
   }
 
-  #later(nonce, seconds) {
-    const tries = (this.#waits.get(nonce)?.tries ?? 0) + 1;
+  #later(nonce, tries, seconds) {
     const wait = seconds ? seconds * 1000 : Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (tries - 1));
     this.#waits.set(nonce, { tries, until: Date.now() + wait });
   }
 }
 
-/** Whether there is no use in asking once more. */
-const refusal = (status) => status >= 400 && status < 500 && status !== 429 && status !== 408;
+/** Whether there is no use in asking once more; 507 says that there is no room. */
+const refusal = (status) =>
+  status === 507 || (status >= 400 && status < 500 && status !== 429 && status !== 408);
 
 /**
  * POST `blob` to `url`. Returns {status, body, after}: the status, 0 without an answer; the JSON of

@@ -109,6 +109,29 @@ test("what is refused for good is told, and can be tried again", async () => {
   assert.equal(asked.length, 2);
 });
 
+test("where there is no room it is told at once, and other trouble of the server's in the end", async () => {
+  mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  try {
+    const { desk, asked, attach } = start();
+    attach();
+    asked[0].answer({ status: 507, body: { code: "unavailable", message: "…" } });
+    await turns();
+    assert.deepEqual([desk.state.outbox[0].failed, asked.length], [true, 1]);
+    attach();
+    for (let answers = 0; !desk.state.outbox[1].failed; answers++) {
+      assert.ok(answers < 10);
+      asked.at(-1).answer({ status: 503, body: { code: "unavailable", message: "…" } });
+      await turns();
+      mock.timers.tick(60_000);
+      await turns();
+    }
+    assert.equal(desk.state.outbox[1].problem, "unavailable");
+    assert.equal(asked.length, 7);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
 test("what is discarded is not sent any further", async () => {
   const { desk, asked, attach, look } = start();
   const nonce = attach();

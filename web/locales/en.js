@@ -107,6 +107,7 @@ export default {
   keys: "Keyboard shortcuts",
   "menu.invite": "Invite people",
   "menu.leave": "Leave this room",
+  "notice.outdated": "There is a new version of this page. Please reload it.",
   "panel.failed": "This could not be loaded. Is there a connection?",
   "rooms.title": "Rooms",
   "rooms.mine": "Rooms",

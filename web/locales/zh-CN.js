@@ -106,6 +106,7 @@ export default {
   keys: "键盘快捷键",
   "menu.invite": "邀请他人",
   "menu.leave": "退出房间",
+  "notice.outdated": "页面有新版本，请刷新。",
   "panel.failed": "加载失败，请检查网络连接。",
   "rooms.title": "房间",
   "rooms.mine": "房间",
