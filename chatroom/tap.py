@@ -88,7 +88,7 @@ def _store(text: str) -> Path | None:
     kind, colon, path = text.partition(":")
     if (kind, colon, path) == ("memory", ":", ""):
         return None
-    if kind == "sqlite" and path:
+    if kind == "sqlite" and Path(path).name:
         return Path(path)
     raise ValueError(f"{text!r} is neither sqlite:PATH nor memory:")
 
@@ -220,6 +220,8 @@ class Options(usage.Options):
                 self[name] = value(str(self[name]))
             except ValueError as error:
                 raise usage.UsageError(f"--{name}: {error}") from None
+        if self["files"] == "":
+            raise usage.UsageError("--files: '' is no folder")
         if self["files"] is not None:
             self["files"] = Path(self["files"])
         elif self["store"] is not None:

@@ -152,6 +152,10 @@ class Files(Resource):
                 body, tag = stored.zipped, f"{tag}-gzip"
         if request.setETag(f'"{tag}"'.encode()) is http.CACHED:
             return b""
+        if request.method == b"HEAD":
+            # Twisted would take the body, and log that there was one.
+            request.setHeader("Content-Length", str(len(body)))
+            return b""
         return body
 
     def _read(self, path: Path) -> Stored:

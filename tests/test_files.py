@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 from PIL.PngImagePlugin import PngInfo
 from twisted.internet.defer import Deferred, fail, maybeDeferred
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 
 from chatroom.files.door import AT_ONCE, HEADERS, IN_ALL, RETRY, SMALL
+from chatroom.files.folder import AGAIN
 from chatroom.files.upload import PICTURES, WAITING
 from chatroom.site import HEAD, LEAST, LINGER, PACE
 from tests.filing import ANN, BOB, LIMIT, FilesCase, body, content, image, sha
@@ -201,8 +202,15 @@ class Refusals(FilesCase):
     def test_no_room(self) -> None:
         self.upload(b"x" * LIMIT)
         self.restart(total=LIMIT + 1000)
-        peer = self.begin("POST", "/files", 1000, **AUTH)
-        assert (peer.status, content(peer)["code"]) == (507, "unavailable")
+        with capturedLogs() as logged:
+            peer = self.begin("POST", "/files", 1000, **AUTH)
+            assert (peer.status, content(peer)["code"]) == (507, "unavailable")
+            assert self.begin("POST", "/files", 1000, **AUTH).status == 507
+            assert len(logged) == 1
+            assert f"--max-files allows for {LIMIT + 1000} bytes" in str(formatEvent(logged[0]))
+            self.settle(AGAIN)
+            assert self.begin("POST", "/files", 1000, **AUTH).status == 507
+        assert len(logged) == 2
         chunked = self.begin("POST", "/files", None, Transfer_Encoding="chunked", **AUTH)
         chunked.transport.write(b"%x\r\n%b\r\n" % (2000, b"x" * 2000))
         self.settle()
@@ -559,11 +567,16 @@ class Trouble(FilesCase):
         super().setUp()
 
     def test_disk_that_is_full(self) -> None:
+        told: list[LogEvent] = []
         for stage in ("_append", "_settle", "_store"):
             self.trouble = {stage: OSError(28, "No space left on device")}
-            peer = self.ask("POST", "/files", b"abc", **AUTH)
+            with capturedLogs() as logged:
+                peer = self.ask("POST", "/files", b"abc", **AUTH)
+            told += logged
             assert (peer.status, content(peer)["code"]) == (507, "unavailable"), stage
             assert (self.parts(), self.folder.used) == ([], 0)
+        (event,) = told
+        assert str(formatEvent(event)).endswith(": No space left on device")
 
     def test_disk_that_is_full_in_the_middle(self) -> None:
         peer = self.begin("POST", "/files", 1000, **AUTH)

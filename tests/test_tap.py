@@ -91,6 +91,8 @@ def test_options() -> None:
         ("store", "x.sqlite", "neither sqlite:PATH nor memory:"),
         ("store", "sqlite:", "neither"),
         ("store", "memory:x", "neither"),
+        ("store", "sqlite:.", "neither"),
+        ("files", "", "'' is no folder"),
         ("web", "/nowhere", "no index.html in '/nowhere'"),
         ("origin", "chat.example", "not an origin like https://chat.example"),
         ("origin", "https://a.example/page", "not an origin"),

@@ -14,6 +14,7 @@ from treq.testing import StubTreq
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import inlineCallbacks
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
 from chatroom.chat import Chat
 from chatroom.memory import MemoryLog
@@ -82,7 +83,9 @@ class Served(RoomCase):
         assert zipped.header("ETag") != plain.header("ETag")
 
     def test_head(self) -> None:
-        answer = self.get("/", method="HEAD")
+        with capturedLogs() as logged:
+            answer = self.get("/", method="HEAD")
+        assert logged == []
         assert answer.status == 200
         assert answer.body == b""
         assert int(answer.header("Content-Length")) == (PAGE / "index.html").stat().st_size

@@ -264,7 +264,10 @@ class FilesDoor(Intake):
         error = failure.value
         if isinstance(error, TooLarge):
             return TOO_LARGE
-        if isinstance(error, Full) or getattr(error, "errno", None) in (ENOSPC, EDQUOT):
+        if isinstance(error, Full):
+            return NO_ROOM
+        if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
+            self._folder.crowded(str(error.strerror))
             return NO_ROOM
         self._log.failure("a file cannot be kept", failure)
         return TROUBLE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import re
 import secrets
@@ -26,6 +27,8 @@ UNSAID = 3600.0
 """So many seconds a file is kept that no message refers to."""
 WAIT = 1800.0
 """So many seconds after the start nothing goes that was there before: the store may be a wrong one."""
+AGAIN = 3600.0
+"""After so many seconds it is told again that there is no room."""
 STRANGE = 7 * 86_400.0
 """So many seconds after the epoch has changed nothing goes that was there before."""
 PORTION = 200
@@ -94,6 +97,7 @@ class Folder:
         self._looking = DeferredLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
+        self._crowded = -math.inf
         self._total = total
         self._has_file = has_file
         self._clock = clock
@@ -167,8 +171,15 @@ class Folder:
     def take(self, size: int) -> None:
         """Give room for *size* bytes more; less than 0 gives room back. Raises `Full`."""
         if size > 0 and self.used + size > self._total:
+            self.crowded(f"--max-files allows for {self._total} bytes")
             raise Full
         self.used += size
+
+    def crowded(self, why: str) -> None:
+        """Tell, from time to time, that there is no room for a file."""
+        if self._clock() >= self._crowded + AGAIN:
+            self._crowded = self._clock()
+            self._log.warn("there is no room for a file in {path}: {why}", path=self.path, why=why)
 
     def done(self, close: Close) -> None:
         """Forget what is coming in: it is kept, or nothing is left of it."""
