@@ -67,8 +67,8 @@ class Files(Protocol):
     limit: int
     """The most bytes of a file; 0 if there are none."""
 
-    def find(self, id: str) -> File | None:
-        """Return the file *id*, if it is there. Raises `Unavailable`."""
+    def find(self, id: str, user: int) -> File | None:
+        """Return the file *id* for *user* to show, if it is there. Raises `Unavailable`."""
 
     def clean(self, name: str) -> str:
         """Return *name* as a file may be called that is shown."""

@@ -228,7 +228,7 @@ def _own(session: Session, room: Room[Session], id: int) -> Message:
 
 def _file(session: Session, attach: Attach) -> File:
     files = session.chat.files
-    found = files.find(attach.id) if files is not None else None
+    found = files.find(attach.id, session.user.id) if files is not None else None
     if files is None or found is None:
         raise Problem("no_such_file", "there is no such file")
     name = files.clean(attach.name)

@@ -462,7 +462,7 @@ class Threads(FilesCase):
         self.settle()
         self.turn()
         # All of it had come: it is there, for as long as what nobody has said anything with.
-        assert self.folder.find(sha(b"abc")) is not None
+        assert self.folder.find(sha(b"abc"), 1) is not None
         assert self.folder._uploads == set()
 
     def test_who_goes_while_it_is_kept_is_counted_until_that_is_done(self) -> None:

@@ -13,7 +13,7 @@ from chatroom.events import File
 from chatroom.files import Folder, FolderError
 from chatroom.files.folder import PORTION, STRANGE, UNSAID, WAIT
 from chatroom.log import Unavailable
-from tests.filing import FilesCase, exif, image, sha
+from tests.filing import BOB, FilesCase, exif, image, sha
 
 
 class Kept(FilesCase):
@@ -24,14 +24,14 @@ class Kept(FilesCase):
         text, photo = b"some text", image("JPEG", (30, 60), exif=exif(6))
         self.upload(text, "a.txt")
         self.upload(photo, "b.jpg")
-        assert self.folder.find(sha(text)) == File(
+        assert self.folder.find(sha(text), 1) == File(
             sha(text), "", len(text), "application/octet-stream"
         )
-        assert self.folder.find(sha(photo)) == File(
+        assert self.folder.find(sha(photo), 1) == File(
             sha(photo), "", len(photo), "image/jpeg", 60, 30
         )
         for wrong in ("", "x", "0" * 64, sha(text).upper(), "../lock", sha(text) + "\n"):
-            assert self.folder.find(wrong) is None, wrong
+            assert self.folder.find(wrong, 1) is None, wrong
 
     def test_after_a_restart_all_is_as_it_was(self) -> None:
         self.upload(image(), "a.png")
@@ -40,7 +40,7 @@ class Kept(FilesCase):
         assert used == self.size()
         self.restart()
         assert (self.folder.used, self.parts()) == (used, parts)
-        assert self.folder.find(sha(image())) is not None
+        assert self.folder.find(sha(image()), 1) is not None
 
     def test_photograph_is_known_by_what_is_kept_of_it(self) -> None:
         data = image("JPEG", exif=exif(placed=True))
@@ -68,8 +68,9 @@ class Kept(FilesCase):
     def test_remove(self) -> None:
         file = self.upload(image())
         self.upload(b"another")
+        assert self.folder.find(file["id"], 1)
         self.folder.remove(file["id"])
-        assert self.folder.find(file["id"]) is None
+        assert self.folder.find(file["id"], 1) is None
         assert self.get(f"/files/{file['id']}").status == 404
         assert len(self.parts()) == 2
         assert self.folder.used == self.size()
@@ -78,8 +79,29 @@ class Kept(FilesCase):
         # It can come again.
         assert self.upload(image())["id"] == file["id"]
 
+    def test_what_others_have_uploaded_too_waits_for_them(self) -> None:
+        id = self.upload(b"x")["id"]
+        assert self.folder.find(id, 1)
+        self.upload(b"x", token=BOB)
+        self.folder.remove(id)
+        assert self.folder.about(id)
+        assert self.folder.find(id, 2)
+        self.folder.remove(id)
+        assert self.folder.about(id) is None
+        # Who has not shown it by then is not waited for.
+        self.upload(b"x", token=BOB)
+        self.folder.remove(id)
+        self.settle(UNSAID)
+        self.folder.sweep()
+        assert self.folder.about(id) is None
+        self.upload(b"x")
+        assert self.folder.find(id, 1)
+        self.folder.remove(id)
+        assert self.folder.about(id) is None
+
     def test_what_cannot_be_removed_is_tried_again(self) -> None:
         file = self.upload(b"x")
+        assert self.folder.find(file["id"], 1)
         incoming = self.path / "incoming"
         incoming.rmdir()
         self.folder.remove(file["id"])
@@ -114,7 +136,7 @@ class Swept(FilesCase):
     def test_who_asks_for_it_says_something_with_it(self) -> None:
         id = self.upload(b"x")["id"]
         self.settle(UNSAID - 1)
-        assert self.folder.find(id)
+        assert self.folder.find(id, 1)
         self.settle(UNSAID - 1)
         self.folder.sweep()
         assert self.folder.about(id)
@@ -163,7 +185,7 @@ class Swept(FilesCase):
         self.said.add(id)
         self.settle(UNSAID)
         self.folder.sweep()
-        assert self.folder.find(id)
+        assert self.folder.find(id, 1)
         # The last message that has it goes, and it was not said again.
         self.said.clear()
         self.settle(UNSAID)
@@ -216,6 +238,7 @@ class Erasing(FilesCase):
 
     def test_is_waited_for_at_the_end(self) -> None:
         id = self.upload(b"x")["id"]
+        assert self.folder.find(id, 1)
         self.folder.remove(id)
         assert self.folder.about(id) is None
         closed = self.folder.close()
@@ -224,7 +247,9 @@ class Erasing(FilesCase):
         self.successResultOf(closed)
 
     def test_failure_is_logged(self) -> None:
-        self.folder.remove(self.upload(b"x")["id"])
+        id = self.upload(b"x")["id"]
+        assert self.folder.find(id, 1)
+        self.folder.remove(id)
         fail(OSError("disk")).chainDeferred(self.erasing[0])
         assert len(self.flushLoggedErrors(OSError)) == 1
         self.successResultOf(self.folder.close())

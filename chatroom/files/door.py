@@ -181,6 +181,7 @@ class FilesDoor(Intake):
 
         def tell(file: File) -> None:
             if not gone:
+                self._folder.promise(file.id, body.user)
                 named = replace(file, name=clean(wished(request)))
                 request.setHeader("Content-Type", "application/json")
                 request.setHeader("Cache-Control", "no-store")

@@ -105,6 +105,8 @@ class Folder:
         self._removals: set[Deferred[None]] = set()
         # In the order in which they came.
         self._unsaid: dict[str, float] = {}
+        # To whom it was promised that these are there.
+        self._promised: dict[str, set[int]] = {}
         self._coming = path / INCOMING
         try:
             path.mkdir(mode=0o700, exist_ok=True)
@@ -119,16 +121,17 @@ class Folder:
 
     clean = staticmethod(clean)
 
-    def find(self, id: str) -> File | None:
+    def find(self, id: str, user: int) -> File | None:
         """
         Return what is known of the file *id*, nameless, if it is there. Raises `Unavailable`.
 
-        Who asks is about to say something with it.
+        The *user* is about to say something with it.
         """
         found = self.about(id)
         if found is not None:
             # Whatever comes of that, it is looked at again.
             self.uploaded(id)
+            self._promised.get(id, set()).discard(user)
         return found
 
     def about(self, id: str) -> File | None:
@@ -143,9 +146,22 @@ class Folder:
             self._log.failure("a file cannot be read")
             raise Unavailable(str(error)) from error
 
+    def promise(self, id: str, user: int) -> None:
+        """Keep the file *id*, which was `uploaded`, for *user*, who has been told that it is there."""
+        self._promised.setdefault(id, set()).add(user)
+
     def remove(self, id: str) -> None:
-        """Remove the file *id*: no message refers to it any more. It is out of reach at once."""
+        """
+        Remove the file *id*: no message refers to it any more. It is out of reach at once.
+
+        But where somebody has uploaded it, too, it stays until they have had the time to show it.
+        """
+        if not self._promised.get(id):
+            self._remove(id)
+
+    def _remove(self, id: str) -> None:
         self._unsaid.pop(id, None)
+        self._promised.pop(id, None)
         place, gone = self._place(id), self._coming / secrets.token_hex(16)
         try:
             if not place.exists():
@@ -229,8 +245,9 @@ class Folder:
                 return
             if said:
                 del self._unsaid[id]
+                self._promised.pop(id, None)
             else:
-                self.remove(id)
+                self._remove(id)
 
     def close(self) -> Deferred[None]:
         """Give up all uploads; fires when nothing is left of them. Nothing may be asked then."""
