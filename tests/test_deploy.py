@@ -6,6 +6,7 @@ import http.client
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import sqlite3
@@ -24,11 +25,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.x509.oid import NameOID
+from slack_sdk.webhook import WebhookClient
 from websockets.exceptions import InvalidStatus
 
 from tests.daemon import TWISTD, Daemon, until
 from tests.parts import program
-from tests.test_docs import README, REPO, Somebody, blocks, read, sections, somebody
+from tests.test_docs import README, REPO, Somebody, blocks, named, prose, read, sections, somebody
+from tests.test_files_daemon import Visitor, entered, fetch
+from tests.test_hooks_daemon import admin, member
 
 pytestmark = pytest.mark.long
 
@@ -46,7 +50,7 @@ def commands(heading: str) -> list[str]:
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run *command* in *folder* by the shell."""
     return subprocess.run(
-        ["sh", "-e", "-c", command],
+        ["sh", "-c", command],
         cwd=folder,
         env={**os.environ, "PATH": f"{HERE}:{os.environ['PATH']}"},
         capture_output=True,
@@ -270,7 +274,9 @@ def test_nginx_waits_longer_than_a_room_is_silent() -> None:
 
 def test_tls_without_a_proxy(certificates: Path) -> None:
     (command,) = commands("TLS without a proxy")
-    option, listen = shlex.split(command)[-2:]
+    *start, option, listen = shlex.split(command)
+    # As the daemon below is started.
+    assert start == [".venv/bin/twistd", "-n", "--pidfile=", "chatroom"]
     listen = changed(listen, ("ssl:8443:", "ssl:0:interface=127.0.0.1:"))
     with Daemon(certificates, option, listen) as daemon:
         (port,) = re.findall(r"https://127\.0\.0\.1:(\d+)/", daemon.output)
@@ -335,6 +341,11 @@ def test_the_service_runs_and_stops(tmp_path: Path) -> None:
 def test_the_service_is_where_readme_installs_it() -> None:
     install, _ = commands("As a service")
     assert f"{INSTALLED}pip install ." in install
+    _, upgrade = commands("Upgrade")
+    assert f"{INSTALLED}pip install --upgrade ." in upgrade
+    for block in install, upgrade:
+        # The service itself cannot write down where the plugin is.
+        assert re.search(r"/pip install .*\n.*/twistd --help\n(.*\n)*.*systemctl", block)
     assert f"ExecStart={INSTALLED}twistd " in read(UNIT)
     assert f"cp {UNIT.relative_to(REPO)} /etc/systemd/system/\n" in install
     assert "enable --now chatroom\n" in install and UNIT.stem == "chatroom"
@@ -345,6 +356,12 @@ def test_in_the_background(tmp_path: Path) -> None:
     port = free_port()
     listen = f"{TWISTD} chatroom --listen tcp:{port}:interface=127.0.0.1"
     start, stop = changed(shown, (".venv/bin/twistd chatroom", listen)).splitlines()
+    # After a power cut, the number may be that of another process.
+    (tmp_path / "twistd.pid").write_text(str(os.getpid()))
+    refused = run(start, tmp_path)
+    assert refused.returncode == 1
+    assert "nother twistd server is running" in refused.stdout + refused.stderr
+    (tmp_path / "twistd.pid").unlink()
     started = run(f"exec </dev/null >output 2>&1; {start}", tmp_path)
     assert started.returncode == 0, (tmp_path / "output").read_text()
     pid = int((tmp_path / "twistd.pid").read_text())
@@ -377,7 +394,8 @@ def test_a_backup_of_a_live_store_is_restored(tmp_path: Path) -> None:
             client.get("talk", id=200)
             client.send("talk", message="after the backup")
             client.get("talk", id=201)
-        assert (daemon.folder / "backup.sqlite").stat().st_mode & 0o777 == 0o600
+        copies = list(daemon.folder.glob("*backup*"))
+        assert copies and all(copy.stat().st_mode & 0o077 == 0 for copy in copies)
         daemon.kill()
         assert (daemon.folder / "chatroom.sqlite-wal").stat().st_size > 0
         done = run(restore, daemon.folder)
@@ -401,10 +419,125 @@ def test_a_backup_of_a_live_store_is_restored(tmp_path: Path) -> None:
         store.close()
 
 
-def test_a_backup_in_the_wrong_folder_fails(tmp_path: Path) -> None:
-    backup, _ = commands("Your data")
+def pasted(command: str, folder: Path) -> None:
+    """Do *command* in *folder* as in a shell where others follow it; nothing may go wrong."""
+    done = run(f"umask 022\n{command.rstrip()}\necho $? $(umask)", folder)
+    assert (done.stdout.splitlines()[-1:], done.stderr) == (["0 0022"], "")
+
+
+def history(visitor: Visitor) -> list[tuple[str, str | None]]:
+    """Return what was said, each with the id of its file."""
+    visitor.say("history", limit=100)
+    messages = visitor.heard("history")["messages"]
+    return [(m["message"], m["file"]["id"] if "file" in m else None) for m in messages]
+
+
+def say(visitor: Visitor, message: str, file: Any = None) -> None:
+    """Say it, and wait until it is kept."""
+    visitor.say("talk", message=message, **({"file": file} if file else {}))
+    visitor.heard("talk")
+
+
+def test_backups_and_restores_may_be_done_again(tmp_path: Path) -> None:
+    backup, restore = commands("Your data")
+    told = named(prose(sections(read(README), 2)["Your data"]))
+    (chown,) = (words for words in told if words.startswith("chown "))
+    if os.geteuid() == 0:
+        # As with systemd, where root does it for another user.
+        os.chown(tmp_path, 65534, 65534)
+    with Daemon(tmp_path) as daemon:
+        paths, kept = [], []
+        for number in "first", "second":
+            with entered(daemon) as visitor:
+                file = visitor.upload(f"the {number} file".encode())
+                say(visitor, number, file)
+            kept.append((number, file["id"]))
+            new = ("hook", "add", "incoming", "--room", "lobby", "--name", number)
+            paths.append(member(admin(tmp_path, *new), "path"))
+            pasted(backup, tmp_path)
+        hooks = admin(tmp_path, "hook", "list")
+        for number in "third", "fourth":
+            with entered(daemon) as visitor:
+                since = visitor.upload(f"the {number} file".encode())
+                say(visitor, number, since)
+            admin(tmp_path, "hook", "add", "incoming", "--room", "lobby", "--name", number)
+            daemon.kill()
+            assert (tmp_path / "chatroom.sqlite-wal").stat().st_size > 0
+            pasted(restore, tmp_path)
+            assert run(chown, tmp_path).returncode == 0
+            restored = [
+                p for top in tmp_path.glob("chatroom.sqlite*") for p in [top, *top.rglob("*")]
+            ]
+            assert {path.stat().st_uid for path in restored} == {tmp_path.stat().st_uid}
+            assert admin(tmp_path, "hook", "list") == hooks
+            daemon.start()
+            with entered(daemon) as visitor:
+                assert history(visitor) == kept
+            for message, id in kept:
+                assert fetch(daemon, f"/files/{id}") == (200, f"the {message} file".encode())
+            assert fetch(daemon, f"/files/{since['id']}")[0] == 404
+        for path in paths:
+            hook = WebhookClient(daemon.url.rstrip("/") + path)
+            assert hook.send(text="ok").status_code == 200
+        assert daemon.stop() == 0
+
+
+def test_a_backup_without_files_and_hooks(tmp_path: Path) -> None:
+    backup, restore = commands("Your data")
+    with Daemon(tmp_path, "--files", "elsewhere", "--without", "hooks") as daemon:
+        for number in "first", "second":
+            with entered(daemon) as visitor:
+                say(visitor, number)
+            pasted(backup, tmp_path)
+        daemon.stop()
+        pasted(restore, tmp_path)
+        assert [path.name for path in tmp_path.glob("chatroom.sqlite*")] == ["chatroom.sqlite"]
+        daemon.start()
+        with entered(daemon) as visitor:
+            assert history(visitor) == [("first", None), ("second", None)]
+
+
+def test_a_backup_moves_to_another_machine(tmp_path: Path) -> None:
+    backup, restore = commands("Your data")
+    here, there = tmp_path / "here", tmp_path / "there"
+    with Daemon(here) as daemon:
+        with entered(daemon) as visitor:
+            say(visitor, "moved", visitor.upload(b"a file"))
+            (moved,) = history(visitor)
+        pasted(backup, here)
+    shutil.copytree(here / "chatroom-backup", there / "chatroom-backup")
+    pasted(restore.splitlines()[-1], there)
+    with Daemon(there) as daemon:
+        with entered(daemon) as visitor:
+            assert history(visitor) == [moved]
+        assert fetch(daemon, f"/files/{moved[1]}") == (200, b"a file")
+
+
+def test_what_is_not_there_is_neither_backed_up_nor_restored(tmp_path: Path) -> None:
+    backup, restore = commands("Your data")
     assert run(backup, tmp_path).returncode != 0
+    assert run(restore, tmp_path).returncode != 0
     assert list(tmp_path.iterdir()) == []
+    with Daemon(tmp_path) as daemon:
+        daemon.stop()
+    there = sorted(tmp_path.iterdir())
+    assert run(restore, tmp_path).returncode != 0
+    assert sorted(tmp_path.iterdir()) == there
+
+
+def test_a_backup_that_fails_leaves_the_one_before(tmp_path: Path) -> None:
+    backup, restore = commands("Your data")
+    with Daemon(tmp_path) as daemon:
+        with entered(daemon) as visitor:
+            say(visitor, "kept")
+        pasted(backup, tmp_path)
+        daemon.stop()
+        (tmp_path / "chatroom.sqlite").write_bytes(b"not a database" * 1000)
+        assert run(backup, tmp_path).returncode != 0
+        pasted(restore, tmp_path)
+        daemon.start()
+        with entered(daemon) as visitor:
+            assert history(visitor) == [("kept", None)]
 
 
 # Privacy
