@@ -27,7 +27,8 @@ class TokenBucket:
         if not self._rate:
             return 0.0
         if self._then is not None:
-            self._level = min(self._burst, self._level + (now - self._then) * self._rate)
+            past = max(0.0, now - self._then)
+            self._level = min(self._burst, self._level + past * self._rate)
         self._then = now
         # Not 1: who waits just as long as they were told must not fail by a rounding.
         if self._level > 0.999:

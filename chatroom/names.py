@@ -21,6 +21,8 @@ ROOM = 64
 
 # Ids fit in 2**53.
 _direct = re.compile("@([1-9][0-9]{0,15})-([1-9][0-9]{0,15})")
+_EMPTY = "\u2800\U0001d159\ufffc"
+"""Drawn as nothing, though Unicode takes them for symbols: a blank, a note without a head, a gap."""
 _shown = get_profile("NicknameCasePreserved")
 _compared = get_profile("Nickname")
 
@@ -115,11 +117,13 @@ def _enforced(wish: str, limit: int) -> Name:
 
 def _by_precis(wish: str) -> tuple[str, str]:
     try:
-        shown, key = _shown.enforce(wish), _compared.enforce(wish)
+        # Of what is shown: enforced by itself, what was typed may be compared as something else.
+        shown = _shown.enforce(wish)
+        key = _compared.enforce(shown)
     except UnicodeError as error:
         raise BadName("a name has none but visible characters, and at least one") from error
-    if all(c == "\u2800" or unicodedata.category(c)[0] in "MZ" for c in shown):
+    if all(unicodedata.category(c)[0] in "MZ" for c in shown):
         raise BadName("a name has at least one visible character")
-    if any(unicodedata.category(c) in ("Cc", "Cf") for c in shown):
+    if any(c in _EMPTY or unicodedata.category(c) in ("Cc", "Cf") for c in shown):
         raise BadName("a name has none but visible characters, and at least one")
     return shown, key

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
@@ -182,10 +182,10 @@ class Rooms(Users):
                 others.append(outcome)
             if self._attached and isinstance(outcome, Said | Repeated | Refused):
                 self._detach(outcome.draft.entry)
-        begun: list[Session] = []
+        entered: list[Session] = []
         for key, those in rooms.items():
             room = self.rooms[key]
-            begun += self._apply(room, those)
+            entered += self._apply(room, those)
             if self._followers.get(key) and any(isinstance(one, Said) for one in those):
                 for told in list(self._followers[key]):
                     told()
@@ -208,15 +208,16 @@ class Rooms(Users):
                 session.answer(other)
             self.settled(self.rooms[key], 1)
         # Last, so that a bug in doing what was held back harms nobody else.
-        for session in begun:
+        for session in entered:
             session.work()
 
-    def _apply(self, room: Room[Session], outcomes: Sequence[Said | Pass]) -> Collection[Session]:
-        """Change *room* by *outcomes*, tell its readers, and return who begins to read it."""
+    def _apply(self, room: Room[Session], outcomes: Sequence[Said | Pass]) -> list[Session]:
+        """Change *room* by *outcomes*, tell its readers, and return who has entered it."""
         before = room.last
         events: list[Event] = []
         gone: list[tuple[Session, list[Event], Event | None]] = []
         begun: dict[Session, tuple[int | None, Init, int]] = {}
+        entered: list[Session] = []
         for outcome in outcomes:
             if isinstance(outcome, Said):
                 room.apply(outcome.entry)
@@ -242,6 +243,8 @@ class Rooms(Users):
                 events.append(told)
             if isinstance(origin, Enter) and not origin.session.closed:
                 session, after = origin
+                session.entered()
+                entered.append(session)
                 if session.paused:
                     room.lagging[session] = Cursor(after, new=True)
                 else:
@@ -262,7 +265,7 @@ class Rooms(Users):
             else:
                 room.readers[session] = None
                 session.begin(Batch([init, *_heard(events[start:], session)]))
-        return begun
+        return entered
 
     def _tell(self, room: Room[Session], events: Sequence[Event], before: int) -> None:
         """Send *events* to all readers, who have had entries up to *before*."""

@@ -8,7 +8,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatroom import names
-from chatroom.commands import LOBBY, Command, Delete, Edit, React, Search, SetTopic, Talk
+from chatroom.commands import (
+    LOBBY,
+    Command,
+    Delete,
+    DirectTo,
+    Edit,
+    Join,
+    React,
+    Search,
+    SetTopic,
+    Talk,
+)
 from chatroom.events import Batch, Close, Direct, Error, Event, ReadTo, Who
 from chatroom.limits import TokenBucket
 from chatroom.log import Refused, Repeated, Unavailable
@@ -80,6 +91,7 @@ class User:
         "id",
         "moves",
         "name",
+        "pages",
         "questions",
         "rooms",
         "sessions",
@@ -98,6 +110,7 @@ class User:
         self.rooms: frozenset[str] = frozenset()
         self.talk: TokenBucket | None = None
         self.moves: TokenBucket | None = None
+        self.pages: TokenBucket | None = None
         self.questions: TokenBucket | None = None
         self.typed: dict[str, float] | None = None
 
@@ -117,6 +130,7 @@ class Session:
     paused = False
     closed = False
     _begun = False
+    _entering = False
     _waiting: deque[Command | Turn | Event] | tuple[()] = ()
     _parted: tuple[Event, ...] = ()
     _notes: dict[tuple[type, str], Direct | ReadTo] | tuple[()] = ()
@@ -162,7 +176,7 @@ class Session:
         With *told*, the answer goes there alone: the entry that was stored, what was asked for, an
         `Error`, or None where there is no other answer. It is not called if the session ends first.
         """
-        if self.open and not self._waiting:
+        if self.open and not self._waiting and not self._has_to_wait(command):
             self._obey(command, told)
         elif not self.closed:
             self._wait(command if told is None else Turn(command, told))
@@ -208,6 +222,10 @@ class Session:
         self._begun = True
         self.open = not (self.paused or self.closed)
         self.tell(batch)
+
+    def entered(self) -> None:
+        """Go on, with `work`, now that the room is entered that this session was about to enter."""
+        self._entering = False
 
     def part(self, due: list[Event], exited: Event | None) -> None:
         """Send what is *due*, and *exited*, with which this session stops reading a room."""
@@ -255,7 +273,10 @@ class Session:
             notes, self._notes = self._notes, ()
             self.send(Batch(list(dict(notes).values())))
         while self._waiting and self.open:
-            first = self._waiting.popleft()
+            first = self._waiting[0]
+            if self._has_to_wait(first.command if isinstance(first, Turn) else first):
+                return
+            self._waiting.popleft()
             if isinstance(first, Turn):
                 self._obey(*first)
             elif isinstance(first, Command):
@@ -264,6 +285,10 @@ class Session:
                 self.reply(first)
         if not self._waiting:
             self._waiting = ()
+
+    def _has_to_wait(self, what: Command | Event) -> bool:
+        # An `Init` may be large: the next one is not made before this one has been sent.
+        return self._entering and isinstance(what, Join | DirectTo)
 
     def _wait(self, what: Command | Turn | Event) -> None:
         if not self._waiting:
@@ -327,6 +352,7 @@ class Session:
         if len(self.rooms) >= ROOMS and name.key not in self.rooms:
             raise Problem("too_many_rooms", f"a connection is in at most {ROOMS} rooms")
         self.chat.enter(self, self.chat.open(name), after, epoch)
+        self._entering = True
         self.known = True
 
     def spend(self, bucket: TokenBucket | None, times: int = 1) -> TokenBucket:

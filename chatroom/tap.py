@@ -426,4 +426,6 @@ def address(description: str, host: object) -> str:
 
 def makeService(options: Options) -> service.IService:
     """Return the service of ``twistd chatroom``."""
+    # Twisted's own clock is the system's: set back, it would stop all that waits for that long.
+    reactor.seconds = time.monotonic
     return ChatService(options)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatroom.asking import SCROLL
 from chatroom.commands import (
     Attach,
     Bad,
@@ -443,14 +444,30 @@ def test_names_and_rooms_are_limited_too() -> None:
     ann.say(Rename("Ann"), Rename("Anna"))
     error = ann.error()
     assert (error.code, error.about) == ("rate_limited", "rename")
-    ann.say(*(Join("dev") for _ in range(5)))
-    assert ann.heard() == []
-    ann.say(Join("dev"))
-    error = ann.error()
-    assert (error.code, error.about) == ("rate_limited", "join")
+    hall.turn()
+    ann.heard()
+    ann.say(*(Join("dev") for _ in range(6)))
+    hall.turn()
+    *entered, last = ann.heard()
+    assert [type(event) for event in entered] == 5 * [CommonInit]
+    assert isinstance(last, Error)
+    assert (last.code, last.about) == ("rate_limited", "join")
     ann.say(Exit("lobby"))
     error = ann.error()
     assert (error.code, error.about) == ("rate_limited", "exit")
+
+
+def test_history_is_limited_too() -> None:
+    hall = Hall(rate=1, burst=1)
+    ann, _ = hall.enter()
+    ann.say(*[History()] * SCROLL)
+    assert [type(event) for event in ann.heard()] == SCROLL * [Page]
+    ann.say(History())
+    error = ann.error()
+    assert (error.code, error.about, error.retry_after) == ("rate_limited", "history", 1.0)
+    hall.tick(1.0)
+    ann.say(History())
+    assert [type(event) for event in ann.heard()] == [Page]
 
 
 def test_a_rate_of_zero_is_without_limit() -> None:
@@ -856,6 +873,21 @@ def test_coming_and_going_at_once() -> None:
     assert isinstance(init, Init)
     assert init.users == [Who(1, "Ann"), Who(2, "Bob")]
     assert ann.heard() == [Exited("lobby", 2, "Bob"), Joined("lobby", 2, "Bob")]
+
+
+def test_rooms_are_entered_one_after_the_other() -> None:
+    hall = Hall()
+    ann, _ = pair(hall)
+    ann.say(*(Join("lobby", after=0) for _ in range(5)), Talk("hi"), Join("dev"))
+    inits = []
+    while hall.log.step():
+        inits.append(sum(isinstance(event, Init) for event in ann.heard()))
+    assert max(inits) == 1
+    assert sum(inits) == 6
+    # Whoever leaves the room at once can enter another.
+    ann.say(Join("a"), Exit("a"), Join("b"))
+    hall.turn()
+    assert [type(event) for event in ann.heard()] == [CommonInit, Exited, CommonInit]
 
 
 def test_a_room_is_forgotten_with_its_last_user() -> None:

@@ -34,6 +34,13 @@ def test_it_is_never_more_than_full() -> None:
     assert [bucket.take(1e6) == 0.0 for _ in range(4)] == [True, True, True, False]
 
 
+def test_a_clock_that_is_set_back_takes_nothing() -> None:
+    bucket = TokenBucket(rate=5, burst=2)
+    assert [bucket.take(1000.0), bucket.take(10.0)] == [0.0, 0.0]
+    assert bucket.take(10.0) == pytest.approx(0.2)
+    assert bucket.take(11.0) == 0.0
+
+
 def test_a_rate_of_zero_is_without_limit() -> None:
     bucket = TokenBucket(rate=0, burst=1)
     assert [bucket.take(0.0) for _ in range(1000)] == [0.0] * 1000

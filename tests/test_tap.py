@@ -289,6 +289,26 @@ def test_in_memory_and_in_other_places(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.sqlite*"))
 
 
+def test_a_system_whose_clock_is_set_back(tmp_path: Path) -> None:
+    set_back = (
+        "import os, time; real = time.time;"
+        "time.time = lambda: real() - 3600 * os.path.exists('set-back');"
+        "from twisted.scripts.twistd import run; run()"
+    )
+    program = sys.executable, "-c", set_back
+    with Daemon(tmp_path, "--grace", "0.2", program=program) as daemon:
+        with connect(daemon.ws) as ann:
+            with connect(daemon.ws) as bob:
+                ann.send('{"event":"talk","data":{"message":"before"}}')
+                until(lambda: '"before"' in str(ann.recv(10)), 10, "the first message")
+                (tmp_path / "set-back").touch()
+                ann.send('{"event":"talk","data":{"message":"after"}}')
+                until(lambda: '"after"' in str(ann.recv(10)), 10, "the second message")
+                bob.socket.shutdown(socket.SHUT_RDWR)
+            until(lambda: '"event":"exit"' in str(ann.recv(10)), 10, "that Bob is gone")
+        assert daemon.stop() == 0
+
+
 def test_socket_of_systemd(tmp_path: Path) -> None:
     """Handed over as sd_listen_fds(3) has it: from descriptor 3 on, named by process and number."""
     hand_over = (
