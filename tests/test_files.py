@@ -9,16 +9,17 @@ from typing import Any
 from unittest import mock
 from urllib.parse import quote
 
+from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 
 from chatroom.files.door import AT_ONCE, HEADERS, IN_ALL, RETRY, SMALL
 from chatroom.files.folder import AGAIN
-from chatroom.files.upload import PICTURES, WAITING
+from chatroom.files.upload import PICTURES, UNKNOWN, WAITING
 from chatroom.site import HEAD, LEAST, LINGER, PACE
-from tests.filing import ANN, BOB, LIMIT, FilesCase, body, content, image, sha
-from tests.test_files_picture import POLYGLOTS, SCRIPT
+from tests.filing import ANN, BOB, LIMIT, FilesCase, body, content, exif, image, sha
+from tests.test_files_picture import POLYGLOTS, SCRIPT, behind, opened
 
 AUTH = {"Authorization": f"Bearer {ANN}"}
 
@@ -66,6 +67,34 @@ class Uploads(FilesCase):
         assert body(small)[8:12] == b"WEBP"
         for name, value in HEADERS.items():
             assert small.header(name) == value
+
+    def test_photographs_lose_where_they_were_taken(self) -> None:
+        said, second = exif(6, placed=True), Image.new("RGB", (40, 20))
+        whole = image("JPEG", (2000, 1500), exif=said)
+        large = image("JPEG", (9248, 6936), exif=said)
+        for data, type in (
+            (whole, "image/jpeg"),
+            (whole + behind(), "image/jpeg"),
+            (image("MPO", save_all=True, append_images=[second], exif=said), "image/jpeg"),
+            (large, UNKNOWN),
+            (whole[:-40], UNKNOWN),
+        ):
+            file = self.upload(data, "photo.jpg")
+            assert file["type"] == type
+            assert ("width" in file) == (type != UNKNOWN)
+            kept = self.folder.places(file["id"]).original.read_bytes()
+            assert (file["id"], file["size"]) == (sha(kept), len(kept))
+            assert dict(opened(kept).getexif()) == {ExifTags.Base.Orientation: 6}
+            assert b"ftyp" not in kept
+            assert b"A camera" not in kept
+            # The same again is the same file.
+            assert self.upload(data, "photo.jpg") == file
+        assert self.folder.used == sum(
+            path.stat().st_size for path in self.path.rglob("*/*") if path.is_file()
+        )
+        # One that was taken nowhere is kept just as it came.
+        for data in (image("JPEG", exif=exif(6)), image("JPEG", exif=exif(6))[:-40]):
+            assert self.upload(data)["id"] == sha(data)
 
     limit, total = 10**7, 10**8
 

@@ -173,8 +173,8 @@ class Upload:
     def _store(self, seen: Picture | None) -> tuple[File, int]:
         original = self._home / "original"
         id = self._digest.hexdigest()
-        if seen is not None and seen.told and seen.type == "image/jpeg":
-            forget(original, seen.turn)
+        # Whether or not it can be shown: everybody can get it.
+        if self._type == "image/jpeg" and forget(original, seen):
             with original.open("rb") as file:
                 id = hashlib.file_digest(file, "sha256").hexdigest()
         size = original.stat().st_size
