@@ -199,6 +199,20 @@ class MarksContract(LogCase):
         assert texts((yield self.find("coffee")).messages) == ["coffee"]
 
     @inlineCallbacks
+    def test_a_null_character_hides_nothing_behind_it(self) -> Steps:
+        escaped = r"like \u0000 \\u0000" "\\\0end"
+        yield self.settle(say("one\0said"), say(escaped), say("three"))
+        yield self.settle(react(1, "👍"), react(2, "👍"), edit(3, "three\0edited"))
+        for query, text in (
+            ("said", "one\0said"),
+            ("one said", "one\0said"),
+            ("u0000", escaped),
+            ("end", escaped),
+            ("edited", "three\0edited"),
+        ):
+            assert texts((yield self.find(query)).messages) == [text], query
+
+    @inlineCallbacks
     def test_pages_of_a_search(self) -> Steps:
         yield self.settle(*(say(f"tea {n}", f"room{n % 2}") for n in range(5)))
         first = yield self.find("tea", limit=2)

@@ -844,7 +844,7 @@ def test_a_store_of_unknown_origin_has_another_epoch(path: Path, content: bytes 
     with Desk(path) as desk:
         epoch = desk.log.epoch
         user = desk.log.new_user()
-    lock = path.with_name(f"{path.name}.lock")
+    lock = lock_of(path)
     lock.unlink()
     if content is not None:
         lock.write_bytes(content)
@@ -852,6 +852,81 @@ def test_a_store_of_unknown_origin_has_another_epoch(path: Path, content: bytes 
         assert desk.log.epoch != epoch
         assert desk.log.new_user() != user
         epoch = desk.log.epoch
+    with Desk(path) as desk:
+        assert desk.log.epoch == epoch
+
+
+def lock_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
+def copied_an_hour_ago(path: Path) -> Path:
+    """Return a copy of the folder of *path* with all that is in it, as if it were an hour old."""
+    backup = path.parent.with_name("backup")
+    shutil.copytree(path.parent, backup)
+    lock = lock_of(backup / path.name)
+    *place, noted = lock.read_text("ascii").split()
+    lock.write_text(" ".join([*place, str(int(noted) - 3600)]).ljust(120), "ascii")
+    for file in backup.iterdir():
+        was = file.stat()
+        os.utime(file, (was.st_atime - 3600, was.st_mtime - 3600))
+    return backup
+
+
+@pytest.mark.parametrize(
+    "command", ["cp -a $0/. $1", "cp -r $0/. $1", "tar -C $0 -c . | tar -C $1 -x --overwrite"]
+)
+def test_a_store_put_back_in_place_with_its_lock_has_another_epoch(
+    path: Path, tmp_path: Path, command: str
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    path = folder / path.name
+    with Desk(path) as desk:
+        desk.settle(say("a"))
+        epoch = desk.log.epoch
+    backup = copied_an_hour_ago(path)
+    with Desk(path) as desk:
+        assert desk.log.epoch == epoch
+        desk.settle(say("lost"))
+        given = desk.log.new_user()
+    inodes = path.stat().st_ino, lock_of(path).stat().st_ino
+    subprocess.run(["sh", "-c", command, backup, folder], check=True)
+    assert (path.stat().st_ino, lock_of(path).stat().st_ino) == inodes
+    with Desk(path) as desk:
+        assert desk.log.epoch != epoch
+        assert texts(desk.log.since("lobby", 0, 9)) == ["a"]
+        assert desk.log.new_user() != given
+        epoch = desk.log.epoch
+    with Desk(path) as desk:
+        assert desk.log.epoch == epoch
+
+
+def test_the_life_of_a_lock_is_no_restore(path: Path) -> None:
+    """Other times and modes while the store is in use, and notes of earlier versions."""
+    with Desk(path) as desk:
+        epoch = desk.log.epoch
+        os.utime(lock_of(path), (1, 1))
+        lock_of(path).chmod(0o640)
+    with Desk(path) as desk:
+        assert desk.log.epoch == epoch
+    for size in (5, 4):
+        note = lock_of(path).read_text("ascii").split()[:size]
+        lock_of(path).write_text(" ".join(note).ljust(120), "ascii")
+        with Desk(path) as desk:
+            assert desk.log.epoch == epoch
+
+
+def test_a_killed_process_is_no_restore(path: Path) -> None:
+    """Not even if the lock's times were set before, or its last notes never came to the disk."""
+    epoch = crash(
+        path,
+        "desk.settle(say('a')); os.utime(f'{path}.lock', (1, 1))\n"
+        "desk.settle(say('b')); result = desk.log.epoch",
+    )
+    lock = lock_of(path)
+    *place, noted = lock.read_text("ascii").split()
+    lock.write_text(" ".join([*place, str(int(noted) - 60)]).ljust(120), "ascii")
     with Desk(path) as desk:
         assert desk.log.epoch == epoch
 

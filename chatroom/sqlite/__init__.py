@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from chatroom.events import Edited, Message, Renamed
@@ -34,7 +34,7 @@ from chatroom.sqlite.index import Hits
 from chatroom.sqlite.opening import BLOCK, Opened, drawn
 from chatroom.sqlite.reading import Reader
 from chatroom.sqlite.schema import Unfit, connected
-from chatroom.sqlite.search import Index
+from chatroom.sqlite.search import Index, until
 from chatroom.sqlite.writing import Writer, reason
 
 __all__ = ["BATCH", "BATCH_TEXT", "SqliteLog", "StoreError"]
@@ -181,8 +181,12 @@ class SqliteLog(Reader):
     # From here on: the writer's thread.
 
     def _run(self) -> None:
-        while (work := self._work.get()) is not None:
-            work()
+        while True:
+            with contextlib.suppress(Empty):
+                if (work := self._work.get(timeout=until(self._writer.due))) is None:
+                    break
+                work()
+            self._writer.empty()
 
     def _commit(self, batch: list[Draft], reserve: int | None) -> None:
         outcomes: Sequence[Outcome] | Exception = self._writer.attempt(batch, reserve)

@@ -66,6 +66,8 @@ class Batch:
         """The number of its last message, over all rooms."""
         self.changes: int | None = None
         """The number of its last change, over all rooms."""
+        self.erased = False
+        """Whether it has taken anything back."""
         self._db = db
         self._rooms = rooms
         self._originals = originals
@@ -193,6 +195,7 @@ class Batch:
     def _erase(self, room: Room, was: Message, now: Message) -> str | None:
         """Leave nothing of what a message *was* but that it was; return as `_change` does."""
         self._insert()
+        self.erased = True
         place = room.number, was.id
         self._db.execute(
             "UPDATE messages SET type = ?, message = '', more = NULL, now = NULL, deleted = ?"

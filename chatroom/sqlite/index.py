@@ -78,7 +78,10 @@ _TABLE = """
         terms, content = '', columnsize = 0, detail = none, prefix = 3, tokenize = ascii
     )
 """
-_TEXT = "ifnull(m.now ->> '$.message', m.message)"
+# SQLite would end a text of JSON at U+0000, which is a space to a search. With no escaped backslash
+# left, what looks like one is one.
+_NOW = r"replace(replace(m.now, '\\', '\u005c'), '\u0000', '\u0020')"
+_TEXT = f"ifnull({_NOW} ->> '$.message', m.message)"
 """What a message says now; nothing if it was deleted."""
 # All as one value: each row that Python is given is a wait for its global lock.
 _MESSAGES = f"""

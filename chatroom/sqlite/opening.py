@@ -4,6 +4,11 @@ Having a store for oneself: its lock, and whether the ids that were given out ca
 Beside the file lies ``FILE.lock``. It keeps a second process out, and tells a restored backup: after
 each commit it is noted there how far the store has come. A store that has not come as far, or is
 another one, has ids that cannot be trusted, so that it gets a new epoch.
+
+So does a store whose lock was put back in place together with it. Copying sets the lock's ctime,
+which nobody can set back: it is later than the mtime, if that was copied too, or else than the time
+in the note. A change of its owner or mode after a stop looks the same, and may cost a new epoch
+without need: clients start afresh.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import time
 from pathlib import Path
 
 from chatroom.sqlite.schema import Unfit, connected, upgrade
@@ -20,8 +26,14 @@ MAGIC = b"SQLite format 3\0"
 """How a file of SQLite begins."""
 BLOCK = 1000
 """Users' ids are reserved in the store by so many, so that a visitor costs no commit."""
+GLANCE = 50
+"""How many milliseconds the journal's being emptied waits for who reads it, and talk for that."""
+GRAIN = 0.1
+"""By no more seconds differ the two times that a write gives a file (but for FAT on an old Linux)."""
+LAG = 300.0
+"""After a power cut a file may have its last times, and what it said less than so long before."""
 _NOTE = 120
-"""How many characters a note of it has: more than its four numbers and the epoch ever are."""
+"""How many characters a note of it has: more than its five numbers and the epoch ever are."""
 
 
 class Opened:
@@ -76,8 +88,23 @@ class Opened:
 
     def note(self) -> None:
         """Note how far the store has come."""
-        note = f"{self._inode} {self.epoch} {self.messages} {self.reserved} {self.changes}"
+        place = f"{self.messages} {self.reserved} {self.changes}"
+        note = f"{self._inode} {self.epoch} {place} {time.time():.0f}"
         os.pwrite(self._lock, note.ljust(_NOTE).encode("ascii"), 0)
+
+    def empty(self) -> bool:
+        """
+        Empty the journal: what was overwritten in the file is still in there.
+
+        Returns whether it is empty. Who reads it keeps it from that, and is hardly waited for.
+        """
+        (wait,) = self.db.execute("PRAGMA busy_timeout").fetchone()
+        self.db.execute(f"PRAGMA busy_timeout = {GLANCE}")
+        try:
+            busy, *_ = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            self.db.execute(f"PRAGMA busy_timeout = {wait}")
+        return not busy
 
     def close(self) -> None:
         """Let go of the store."""
@@ -92,10 +119,17 @@ class Opened:
         ).fetchone()
         self.secret = meta.get("secret") or secrets.token_bytes(32)
         note = os.pread(self._lock, _NOTE, 0).decode("ascii", "replace").split()
-        # There were no changes in the first schema.
-        if len(note) == 4:
-            note.append("0")
-        known = len(note) == 5 and note[:2] == [str(self._inode), meta.get("epoch")]
+        lock = os.fstat(self._lock)
+        # There were no changes in the first schema, and a time came later still.
+        if len(note) in (4, 5):
+            note += ["0", f"{lock.st_mtime:.0f}"][len(note) - 4 :]
+        known = (
+            len(note) == 6
+            and note[:2] == [str(self._inode), meta.get("epoch")]
+            # A write sets both.
+            and abs(lock.st_ctime - lock.st_mtime) <= GRAIN
+            and lock.st_ctime <= int(note[5]) + LAG
+        )
         if known and self.messages >= int(note[2]) and self.changes >= int(note[4]):
             self.epoch = meta["epoch"]
             self.next_user = max(meta.get("users", 0), int(note[3]))

@@ -129,7 +129,7 @@ class Index:
         due = 0.0
         while True:
             with suppress(Empty):
-                job = self._jobs.get(timeout=_until(due))
+                job = self._jobs.get(timeout=until(due))
                 if self._closing:
                     break
                 if job is not None:
@@ -256,7 +256,7 @@ class _Pace:
         return time.monotonic(), time.process_time() - time.thread_time()
 
 
-def _until(due: float) -> float | None:
+def until(due: float) -> float | None:
     """Return how many seconds there are until *due*; None if that is never."""
     return None if due == math.inf else max(0.0, due - time.monotonic())
 

@@ -7,7 +7,9 @@ All of it is for the writer's thread.
 from __future__ import annotations
 
 import contextlib
+import math
 import sqlite3
+import time
 from collections.abc import Sequence
 
 from twisted.logger import Logger
@@ -20,6 +22,10 @@ from chatroom.sqlite.schema import BUSY
 
 KNOWN = 10_000
 """The most rooms, and the most users' names, that are known without asking the store."""
+ERASE = 10.0
+"""So many seconds after something was taken back the journal is emptied, in which it still is."""
+REMIND = 3600.0
+"""So many seconds after trouble with that it is tried again, and told."""
 
 
 class Writer:
@@ -30,6 +36,8 @@ class Writer:
     def __init__(self, store: Opened) -> None:
         self.renamed: dict[int, str] = {}
         """The new names of users that are not kept yet."""
+        self.due = time.monotonic() + ERASE
+        """When to `empty` the journal: an earlier process may have come to its end before that."""
         self._store = store
         self._failing = False
         self._rooms: dict[str, Room] = {}
@@ -79,6 +87,21 @@ class Writer:
                 self._log.info("can write the store {path} again", path=path)
         return done
 
+    def empty(self) -> None:
+        """Empty the journal, if it is `due`."""
+        now = time.monotonic()
+        if now < self.due:
+            return
+        try:
+            self.due = math.inf if self._store.empty() else now + ERASE
+        except sqlite3.Error as error:
+            self.due = now + REMIND
+            self._log.error(
+                "cannot empty the journal of {path}, where what was taken back still is: {reason}",
+                path=self._store.path,
+                reason=reason(error),
+            )
+
     def _transact(
         self, drafts: Sequence[Draft], reserve: int | None, originals: dict[Nonce, Original]
     ) -> tuple[list[Outcome], bool]:
@@ -101,6 +124,8 @@ class Writer:
         store.db.execute("COMMIT")
         store.messages = batch.messages or store.messages
         store.changes = batch.changes or store.changes
+        if batch.erased:
+            self.due = min(self.due, time.monotonic() + ERASE)
         if reserve is not None:
             store.reserved = reserve
         self.renamed.clear()
