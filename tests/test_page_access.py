@@ -116,6 +116,13 @@ def test_axe_finds_nothing(size: str, axe: Path, room: str, visitors: Visitors) 
     shows(page, "Hello @Ada", "a link: https://example.org/", "x" * 300, "Hello Bo")
     inspector.inspect("what was said")
     if phone:
+        page.get_by_role("button", name="What to do with this message").first.tap()
+    else:
+        page.locator("#messages .text").first.hover()
+    write = page.get_by_role("toolbar").get_by_role("button", name="Write directly")
+    expect(write).to_be_visible()
+    inspector.inspect("the tools of a message")
+    if phone:
         for drawer in ("#rooms-toggle", "#people-toggle"):
             page.locator(drawer).tap()
             inspector.inspect(drawer)

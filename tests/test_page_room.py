@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import FilePayload, Locator, Page, Route, expect
+from playwright.sync_api import FilePayload, Locator, Page, Route, WebSocketRoute, expect
 
-from tests.daemon import until
-from tests.visitors import Visitors, begin_history, say, shows
+from tests.daemon import Daemon, until
+from tests.visitors import Cable, Visitors, begin_history, choose, say, shows
 
 pytestmark = pytest.mark.long
 
@@ -700,3 +700,157 @@ def test_a_burst_is_drawn_at_once_and_read_out_in_short(room: str, visitors: Vis
     frames = drawn.evaluate("(counts) => counts.frames")
     assert 0 < frames < 500, f"drawn {frames} times"
     expect(reader.locator("#announcer p")).to_have_count(1)
+
+
+def look_away(page: Page) -> None:
+    """Have *page* lose the focus: Playwright itself has all pages believe that they have it."""
+    page.evaluate("() => { document.hasFocus = () => false; dispatchEvent(new Event('blur')); }")
+
+
+def look_back(page: Page) -> None:
+    page.evaluate("() => { delete document.hasFocus; dispatchEvent(new Event('focus')); }")
+
+
+def test_what_comes_beside_the_window_that_has_the_focus_is_not_read(
+    room: str, visitors: Visitors
+) -> None:
+    bo = visitors.speaker(room, "Bo 22")
+    ada = visitors.new(room, "Ada 22")
+    title = f"{ada.locator('#room').inner_text()} · chatroom"
+    ada.evaluate("() => dispatchEvent(new Event('blur'))")  # the focus may go into a frame
+    bo.say("before")
+    shows(ada, "before")
+    expect(ada).to_have_title(title)
+    look_away(ada)
+    bo.say("@Ada 22, look", "and this")
+    expect(ada).to_have_title(f"(2) {title}")
+    expect(message(ada, "@Ada 22, look").locator(".unread")).to_be_visible()
+    context = visitors.context()
+    context.add_init_script("document.hasFocus = () => false;")
+    beside = visitors.tab(context, room)
+    shows(beside, "before", "@Ada 22, look", "and this")
+    bo.say("third")
+    expect(beside).to_have_title(f"(1) {title}")
+    expect(ada).to_have_title(f"(3) {title}")
+    look_back(ada)
+    expect(ada).to_have_title(title)
+
+
+RECORD = """
+  window.notified = [];
+  window.Notification = class extends EventTarget {
+    static permission = "granted";
+    constructor(title, { body }) {
+      super();
+      notified.push([title, body]);
+    }
+  };
+"""
+
+
+def test_what_an_init_brings_is_notified(
+    room: str, cable: Cable, daemon: Daemon, visitors: Visitors
+) -> None:
+    visitors.loss_expected = True
+    context = visitors.context()
+    context.add_init_script(RECORD)
+    bo = visitors.new(room, "Bo 23")
+    ada = visitors.tab(context, room.replace(daemon.url, cable.url))
+    choose(ada, "Ada 23")
+    look_away(ada)
+    cable.cut()
+    expect(ada.locator("#link-text")).to_have_text("Disconnected.")
+    say(bo, "@Ada 23, hello?", "well")
+    shows(bo, "@Ada 23, hello?", "well")
+    cable.mend()
+    ada.evaluate("() => dispatchEvent(new Event('online'))")
+    name = ada.locator("#room").inner_text()
+    ada.wait_for_function("() => notified.length > 0")
+    assert ada.evaluate("() => notified") == [[f"Bo 23 in #{name}", "@Ada 23, hello?"]]
+    bo.locator("#users").get_by_role("button", name="Ada 23").click()
+    expect(bo.locator("#room")).to_have_text("Ada 23")
+    say(bo, "psst")
+    ada.wait_for_function("() => notified.length > 1")
+    assert ada.evaluate("() => notified")[1:] == [["Bo 23", "psst"]]
+
+
+def test_who_comes_back_is_led_to_what_is_unread_far_above(room: str, visitors: Visitors) -> None:
+    bo = visitors.speaker(room, "Bo 24")
+    ada = visitors.new(room)
+    missed = ada.get_by_role("button", name="Go to the first unread message")
+    shows(ada)
+    look_away(ada)
+    bo.say("one", "two")
+    expect(message(ada, "two")).to_be_in_viewport()
+    look_back(ada)
+    expect(ada).to_have_title(re.compile("^test"))
+    expect(missed).to_be_hidden()
+    look_away(ada)
+    bo.say(*(f"number {n}" for n in range(1, 81)))
+    expect(message(ada, "number 80")).to_be_in_viewport()
+    look_back(ada)
+    expect(ada).to_have_title(re.compile("^test"))  # all counts as read
+    expect(missed).to_be_visible()
+    expect(message(ada, "number 80")).to_be_in_viewport()
+    missed.click()
+    first = ada.locator(".message").filter(has=ada.locator(".unread"))
+    expect(first.locator(".text")).to_have_text("number 1")
+    expect(first).to_be_in_viewport()
+    expect(missed).to_be_hidden()
+    ada.locator("#newest").click()
+    expect(message(ada, "number 80")).to_be_in_viewport()
+    expect(missed).to_be_hidden()
+
+
+def test_what_waits_over_a_reload_is_whose_it_is_with_its_picture(
+    room: str, visitors: Visitors
+) -> None:
+    page = visitors.new(room, "Ada 25")
+    under_way: list[Route] = []
+    servers: list[WebSocketRoute] = []
+    page.route("**/files?*", lambda route: under_way.append(route))
+    payload = FilePayload(name="lake.png", mimeType="image/png", buffer=png(300, 200))
+    page.locator("#composer input[type=file]").set_input_files(payload)
+    expect(page.locator("#tray li")).to_have_count(1)
+    say(page, "The lake")
+    waiting = page.locator("#unsaid .message")
+    expect(waiting.get_by_role("img", name="lake.png")).to_have_js_property("naturalWidth", 300)
+    page.route_web_socket("**/ws*", lambda route: servers.append(route))
+    page.reload()
+    expect(waiting.get_by_role("img", name="lake.png")).to_have_js_property("naturalWidth", 300)
+    until(lambda: servers or page.evaluate("() => 0"), 10, "the server is asked for")
+    servers[0].connect_to_server()
+    expect(waiting.locator(".name")).to_have_text("Ada 25")
+    expect(waiting).to_have_class(re.compile(r"\bmine\b"))
+    page.unroute("**/files?*")
+    page.reload()
+    until(lambda: servers[1:] or page.evaluate("() => 0"), 10, "the server is asked for")
+    servers[1].connect_to_server()
+    shows(page, "The lake")
+    expect(waiting).to_have_count(0)
+
+
+def test_the_address_is_that_of_what_is_looked_at(room: str, visitors: Visitors) -> None:
+    begin_history(room, 300)
+    page = visitors.new(f"{room}?at=100")
+    last = message(page, "number 300")
+    expect(page.get_by_text("number 100", exact=True)).to_be_in_viewport()
+    page.locator("#newest").click()
+    expect(last).to_be_in_viewport()
+    expect(page).to_have_url(room)
+    page.reload()
+    expect(last).to_be_in_viewport()
+    for number in (150, 265):  # outside of what is at hand, and in it
+        page.evaluate(
+            "(hash) => { location.hash = hash; }", f"#{room.partition('#')[2]}?at={number}"
+        )
+        expect(page.get_by_text(f"number {number}", exact=True)).to_be_in_viewport()
+        expect(last).not_to_be_in_viewport()
+        page.go_back()
+        expect(page).to_have_url(room)
+        expect(last).to_be_in_viewport()
+    page.go_forward()
+    expect(page.get_by_text("number 265", exact=True)).to_be_in_viewport()
+    say(page, "from up there")
+    expect(page.get_by_text("from up there")).to_be_in_viewport()
+    expect(page).to_have_url(room)

@@ -7,14 +7,15 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from playwright.sync_api import Page, Route, WebSocket, expect
+from playwright.sync_api import FilePayload, Locator, Page, Route, WebSocket, expect
 
 from chatroom.asking import QUERY
 from chatroom.tap import PAGE
 from tests.daemon import Daemon, until
+from tests.filing import image
 from tests.visitors import Visitors, begin_history, choose, say, shows, speaking
 
 pytestmark = pytest.mark.long
@@ -291,8 +292,9 @@ def test_what_is_loaded_later_may_be_newer(tmp_path: Path, visitors: Visitors) -
         for way in ways:
             way()
             expect(notice).to_be_visible()
-            ada.locator("#notice-close").click()
-            expect(notice).to_be_hidden()
+            ada.mouse.move(0, 0)
+            ada.reload()
+            shows(ada, "Hello.")
         ada.close()
         complaints, visitors.complaints = visitors.complaints, []
         assert len(complaints) >= len(ways)
@@ -562,17 +564,20 @@ def told_of(count: int, *tabs: Page) -> list[list[str]]:
 
 def test_one_tab_notifies_of_what_is_read_in_none(room: str, visitors: Visitors) -> None:
     context = visitors.context(permissions=["notifications"])
-    context.add_init_script(RECORD + "document.hasFocus = () => false;")
+    context.add_init_script(RECORD)
+    unfocused = "() => { document.hasFocus = () => false; }"
     here = visitors.tab(context, room)
     choose(here, "Ida")
     bo = visitors.speaker(room, "Bob")
     bo.say("so that it is one of hers")
     there = visitors.tab(context, room)
     go(there, "den-2")
+    there.evaluate(unfocused)
     expect(row(there, "den")).to_be_visible()
     bo.say("@Ida who looks at it in the other tab")
     expect(row(there, "den").locator(".badge")).to_have_count(0)
     go(here, "den-3")
+    here.evaluate(unfocused)
     bo.say("@Ida who looks at neither")
     expect(row(here, "den").locator(".badge")).to_have_text("1")
     expect(row(there, "den").locator(".badge")).to_have_text("1")
@@ -593,3 +598,282 @@ def test_the_first_load_is_small(room: str, visitors: Visitors) -> None:
     assert all(url.startswith((origin, "data:")) for url in sizes)
     assert len(sizes) > 10
     assert sum(sizes.values()) < FIRST_LOAD, sizes
+
+
+def held(page: Page, name: str) -> list[Route]:
+    """What *page* asks for under *name*: it comes when it is let go on."""
+    routes: list[Route] = []
+    page.route(f"**/{name}", lambda route: routes.append(route))
+    return routes
+
+
+def loaded(page: Page, module: str, style: str) -> None:
+    """Wait until *page* has both, and all that waited for them has gone on."""
+    page.evaluate(
+        """async ([module, style]) => {
+          const { sheet } = await import(new URL("sheet.js", location));
+          await Promise.all([import(new URL(module, location)), sheet(style)]);
+          await new Promise((done) => requestAnimationFrame(done));
+        }""",
+        [module, style],
+    )
+
+
+def tool(page: Page, text: str, label: str) -> Locator:
+    """The tool of this *label* for the message that says *text*."""
+    said = page.locator("#messages .message", has=page.get_by_text(text, exact=True))
+    said.locator(".text").hover(position={"x": 2, "y": 2})
+    return said.get_by_role("toolbar").get_by_role("button", name=label, exact=True)
+
+
+def press_again(page: Page) -> None:
+    """Make the click that the mouse has just made a double one."""
+    page.mouse.down(click_count=2)
+    page.mouse.up(click_count=2)
+
+
+def test_what_is_open_does_nothing_in_another_room(room: str, visitors: Visitors) -> None:
+    ada = visitors.new(room, "Ada")
+    say(ada, "one")
+    shows(ada, "one")
+    go(ada, "den-2")
+    expect(ada.get_by_label("Message", exact=True)).to_be_focused()
+    say(ada, "two")
+    shows(ada, "two")
+    dialog, picker, log = ada.get_by_role("dialog"), ada.locator("#picker"), ada.locator("#log")
+
+    def back_and_forth() -> None:
+        ada.go_back()
+        shows(ada, "one")
+        expect(dialog).to_have_count(0)
+        ada.go_forward()
+        shows(ada, "two")
+
+    ada.get_by_role("button", name="More about this room").click()
+    ada.get_by_role("menuitem", name="Change the topic").click()
+    ada.get_by_label("What is this room about?").fill("The second den")
+    back_and_forth()
+    expect(ada.locator("#menu-toggle")).to_be_focused()
+    tool(ada, "two", "Add a reaction").click()
+    expect(picker).to_be_visible()
+    back_and_forth()
+    expect(log).to_be_focused()
+    questions = held(ada, "confirm.js")
+    with ada.expect_request("**/confirm.js"):
+        tool(ada, "two", "Delete").click()
+    ada.go_back()
+    shows(ada, "one")
+    questions.pop().continue_()
+    loaded(ada, "confirm.js", "panels.css")
+    expect(dialog).to_have_count(0)
+    ada.go_forward()
+    shows(ada, "two")
+    tool(ada, "two", "Delete").click()
+    expect(dialog).to_be_visible()
+    back_and_forth()
+    expect(log).to_be_focused()
+
+
+def test_enter_goes_to_the_first_room_that_is_found(room: str, visitors: Visitors) -> None:
+    for name in ("big-tea", "general", "tea"):
+        visitors.speaker(f"{room[: room.index('#')]}#/{name}", name).say(f"welcome to {name}")
+    ada = visitors.new(room, "Ada")
+    field = ada.get_by_label("Name of a room")
+    found = ada.get_by_role("dialog").get_by_role("listitem").get_by_role("link")
+
+    def arrive(name: str) -> None:
+        expect(ada.get_by_role("heading", name=name, exact=True)).to_be_visible()
+        expect(ada.get_by_label("Message", exact=True)).to_be_focused()
+        assert ada.url.endswith(f"#/{name}")
+
+    # Each with Enter before the answer is there.
+    for typed, name in (("gen", "general"), ("Tea", "tea"), ("gent", "gent")):
+        ada.keyboard.press("Control+k")
+        expect(field).to_be_focused()
+        ada.keyboard.insert_text(typed)
+        ada.keyboard.press("Enter")
+        arrive(name)
+    ada.keyboard.press("Control+k")
+    field.fill("tea")
+    expect(found).to_have_count(2)
+    for key, focused in (
+        ("ArrowUp", field),
+        ("ArrowDown", found.first),
+        ("ArrowDown", found.last),
+        ("ArrowDown", found.last),
+        ("ArrowUp", found.first),
+        ("ArrowUp", field),
+        ("ArrowDown", found.first),
+    ):
+        ada.keyboard.press(key)
+        expect(focused).to_be_focused()
+    ada.keyboard.press("Enter")
+    arrive("big-tea")
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_who_has_left_is_written_to(size: str, room: str, visitors: Visitors) -> None:
+    phone = {**PHONE, "viewport": {"width": 320, "height": 640}}
+    ada = visitors.new(room, "Ada", **(phone if size == "phone" else {}))
+    say(ada, "mine")
+    shows(ada, "mine")
+    bo = visitors.new(room, "Bo")
+    say(bo, "yours")
+    shows(ada, "mine", "yours")
+    bo.goto("about:blank")
+    expect(ada.get_by_role("heading", name="1 person here", include_hidden=True)).to_have_count(1)
+    write = ada.get_by_role("toolbar").get_by_role("button", name="Write directly")
+    if size == "phone":
+        mores = ada.get_by_role("button", name="What to do with this message")
+        mores.first.tap()
+        expect(ada.get_by_role("toolbar")).to_be_visible()
+        expect(write).to_have_count(0)
+        mores.last.tap()
+        for button in ada.get_by_role("toolbar").get_by_role("button").all():
+            box = button.bounding_box()
+            assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 320
+        write.tap()
+    else:
+        ada.locator("#log").focus()
+        rows = ada.locator("#messages .message")
+        ada.keyboard.press("ArrowUp")
+        expect(rows.last).to_be_focused()
+        ada.keyboard.press("ArrowUp")
+        expect(rows.first).to_be_focused()
+        ada.keyboard.press("Enter")
+        expect(ada.get_by_role("toolbar").get_by_role("button").first).to_be_focused()
+        expect(write).to_have_count(0)
+        ada.keyboard.press("Escape")
+        ada.keyboard.press("ArrowDown")
+        ada.keyboard.press("Enter")
+        ada.keyboard.press("End")
+        ada.keyboard.press("ArrowLeft")
+        expect(write).to_be_focused()
+        ada.keyboard.press("Enter")
+    expect(ada.get_by_role("heading", name="Bo", exact=True)).to_be_visible()
+    expect(ada.get_by_label("Message", exact=True)).to_be_focused()
+    say(ada, "Psst")
+    shows(ada, "Psst")
+    bo.goto(room)
+    row(bo, "Ada").click()
+    shows(bo, "Psst")
+    expect(tool(bo, "Psst", "Reply")).to_be_visible()
+    expect(bo.get_by_role("toolbar").get_by_role("button", name="Write directly")).to_have_count(0)
+
+
+def test_a_second_click_neither_closes_nor_opens_twice(room: str, visitors: Visitors) -> None:
+    ada = visitors.new(room, "Ada")
+    ada.set_viewport_size({"width": 1200, "height": 800})
+    picture = {"name": "lake.png", "mimeType": "image/png", "buffer": image("PNG", (800, 600))}
+    ada.locator("#composer input[type=file]").set_input_files([cast(FilePayload, picture)])
+    say(ada, "the lake")
+    dialog = ada.locator("dialog[open]")
+    opens = {
+        ("lightbox.js", "lightbox.css"): lambda: ada.locator("a.file.image"),
+        ("confirm.js", "panels.css"): lambda: tool(ada, "the lake", "Delete"),
+    }
+    expect(ada.locator("a.file.image img")).to_have_js_property("complete", True)
+    for (module, style), node in opens.items():
+        routes = held(ada, module)
+        with ada.expect_request(f"**/{module}"):
+            node().click()
+        node().click()
+        routes.pop().continue_()
+        loaded(ada, module, style)
+        expect(dialog).to_have_count(1)
+        ada.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        node().click(position={"x": 5, "y": 5})
+        expect(dialog).to_have_count(1)
+        press_again(ada)
+        expect(dialog).to_have_count(1)
+        ada.mouse.click(5, 795)
+        expect(dialog).to_have_count(0)
+
+
+def test_a_search_is_found_again_on_a_phone(room: str, visitors: Visitors) -> None:
+    visitors.speaker(room, "Bo").say("hay", "a needle", "more hay")
+    ada = visitors.new(room, "Ada", **PHONE)
+    hits = ada.locator("#search .hits").get_by_role("link")
+    ada.locator("#search-toggle").tap()
+    ada.get_by_role("searchbox", name="Search messages").fill("needle")
+    hits.tap()
+    expect(ada.locator("#search")).to_be_hidden()
+    expect(ada.locator("#messages .goal")).to_contain_text("a needle")
+    ada.locator("#search-toggle").tap()
+    field = ada.get_by_role("searchbox", name="Search messages")
+    expect(field).to_have_value("needle")
+    expect(field).to_be_focused()
+    expect(hits).to_have_count(1)
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_the_room_on_the_page_is_seen_in_the_list(size: str, room: str, visitors: Visitors) -> None:
+    phone = size == "phone"
+    small = {"viewport": {"width": 390 if phone else 900, "height": 400}}
+    ada = visitors.new(room, "Ada", **({**PHONE, **small} if phone else small))
+    names = [f"room-{number:02}" for number in range(16)]
+    for name in names:
+        ada.evaluate("(name) => { location.hash = `#/${name}`; }", name)
+        expect(ada.locator("#rooms [aria-current]")).to_have_text(f"#{name}")
+        say(ada, "One of mine")
+        shows(ada, "One of mine")
+
+    def seen() -> None:
+        assert ada.evaluate("() => [scrollX, scrollY, visualViewport.pageLeft]") == [0, 0, 0]
+        if phone:
+            ada.locator("#rooms-toggle").tap()
+        expect(ada.locator("#rooms [aria-current]")).to_be_in_viewport(ratio=0.8)
+        if phone:
+            ada.keyboard.press("Escape")
+            expect(ada.locator("#sidebar")).to_be_hidden()
+
+    seen()
+    ada.reload()
+    expect(ada.locator("#rooms li")).to_have_count(len(names))
+    seen()
+    for name in reversed(names[:-1]):
+        ada.keyboard.press("Alt+ArrowUp")
+        expect(ada.get_by_role("heading", name=name, exact=True)).to_be_visible()
+    seen()
+
+
+def test_a_second_click_on_the_smiley_closes_the_picker(room: str, visitors: Visitors) -> None:
+    ada = visitors.new(room, "Ada")
+    smiley, picker = ada.get_by_role("button", name="Choose an emoji"), ada.locator("#picker")
+    for _ in range(2):
+        smiley.click()
+        expect(picker).to_be_visible()
+        smiley.click()
+        expect(ada.get_by_label("Message", exact=True)).to_be_focused()
+        expect(picker).to_have_count(0)
+    smiley.focus()
+    ada.keyboard.press("Enter")
+    expect(picker).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "Object.defineProperty(window, 'localStorage', { get() { throw new Error('denied'); } });",
+        "Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError'); };",
+    ],
+    ids=["denied", "full"],
+)
+def test_settings_count_without_a_store(broken: str, room: str, visitors: Visitors) -> None:
+    context = visitors.context(color_scheme="light")
+    context.add_init_script(broken)
+    ada = visitors.tab(context, room)
+    for theme in ("Dark", "Light"):
+        ada.locator("#settings").click()
+        ada.get_by_label(theme).check()
+        expect(ada.locator("html")).to_have_attribute("data-theme", theme.lower())
+        ada.get_by_label("Notify me of").select_option("all")
+        ada.keyboard.press("Escape")
+        expect(ada.get_by_role("dialog")).to_have_count(0)
+    assert ground(ada) == "rgb(255, 255, 255)"
+    ada.locator("#settings").click()
+    expect(ada.get_by_label("Light")).to_be_checked()
+    expect(ada.get_by_label("Notify me of")).to_have_value("all")
+    told, visitors.complaints = visitors.complaints, []
+    assert all(text.startswith("This cannot be remembered:") for text in told)

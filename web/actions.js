@@ -1,12 +1,22 @@
 /** What one does with the messages of the log: by mouse, by touch and by keyboard. */
 
 import { copy } from "./clipboard.js";
-import { h } from "./dom.js";
+import { h, svg } from "./dom.js";
 import { icon } from "./icon.js";
 import { gist } from "./message.js";
+import { sheet } from "./sheet.js";
+import { isDirect } from "./state.js";
 import { t } from "./words.js";
 
 const QUICK = ["👍", "❤️", "😂"];
+
+/** A picture that is needed here alone: the others come with the page. */
+const envelope = () =>
+  svg(
+    "svg",
+    { "aria-hidden": "true", viewBox: "0 0 20 20" },
+    svg("path", { d: "M3.5 5h13v10h-13ZM3.5 5.5 10 10.5l6.5-5" }),
+  );
 
 /**
  * One toolbar for all messages: it is in the row that the pointer is over or that has the focus.
@@ -21,6 +31,7 @@ export class MessageActions {
   #limits = {};
   #room = "";
   #versions = null;
+  #loading = false;
   #walking = false; // from row to row by keyboard: letters mean something then
 
   /**
@@ -73,7 +84,7 @@ export class MessageActions {
       h(
         "button",
         { type: "button", class: "icon", title: label, "aria-label": label, tabindex: -1, data: { act } },
-        icon(picture),
+        picture,
       );
     const quick = QUICK.map((emoji) =>
       h(
@@ -92,11 +103,12 @@ export class MessageActions {
       "div",
       { class: "toolbar", role: "toolbar", "aria-label": t("message.actions") },
       quick,
-      tool("react", "react", t("message.react")),
-      tool("reply", "reply", t("message.reply")),
-      tool("change", "pencil", t("message.edit")),
-      tool("link", "link", t("message.link")),
-      tool("remove", "trash", t("message.delete")),
+      tool("react", icon("react"), t("message.react")),
+      tool("reply", icon("reply"), t("message.reply")),
+      tool("direct", envelope(), t("message.direct")),
+      tool("change", icon("pencil"), t("message.edit")),
+      tool("link", icon("link"), t("message.link")),
+      tool("remove", icon("trash"), t("message.delete")),
     );
   }
 
@@ -112,6 +124,7 @@ export class MessageActions {
     for (const act of ["change", "remove"]) {
       this.#bar.querySelector(`[data-act=${act}]`).hidden = !mine;
     }
+    this.#bar.querySelector("[data-act=direct]").hidden = mine || isDirect(this.#room);
     this.#tools.forEach((button, place) => (button.tabIndex = place === 0 ? 0 : -1));
     row.append(this.#bar);
     row.classList.add("chosen");
@@ -253,6 +266,10 @@ export class MessageActions {
         this.#actions.draft({ reply: id });
         this.#actions.focus();
       },
+      direct: () => {
+        this.#actions.direct(message.from.id);
+        this.#actions.focus();
+      },
       change: () => {
         if (!mine) return;
         this.#actions.startEdit(id);
@@ -262,7 +279,7 @@ export class MessageActions {
       link: () => this.#copy(this.#address(id), t("message.linked"), part, "link"),
       quote: () => this.#actions.jump(message.reply),
       versions: () => this.#versionsOf(id),
-      image: async () => (await import("./lightbox.js")).lightbox(message.file),
+      image: () => this.#view(message.file),
     };
     ways[act]();
   }
@@ -277,25 +294,55 @@ export class MessageActions {
   }
 
   async #pick(message, row, button) {
+    const room = this.#room;
     const { pick } = await import("./picker.js");
     const emoji = await pick(button);
-    stay(row);
-    if (!emoji) return;
+    this.#stay(row);
+    if (!emoji || room !== this.#room) return;
     const now = this.#actions.shown().find(({ id }) => id === message.id);
     const given = now?.reactions?.find((reaction) => reaction.emoji === emoji)?.users ?? [];
     if (!given.some(({ id }) => id === this.#self?.id)) this.#actions.react(message.id, emoji, true);
   }
 
   async #remove(message, row) {
-    const { confirm } = await import("./confirm.js");
-    const sure = await confirm(t("message.delete.sure"), gist(message), t("message.delete"));
-    stay(row);
-    if (sure) this.#actions.remove(message.id);
+    const room = this.#room;
+    const there = await this.#load(() => import("./confirm.js"), "panels.css");
+    if (!there) return;
+    const sure = await there.confirm(t("message.delete.sure"), gist(message), t("message.delete"));
+    this.#stay(row);
+    if (sure && room === this.#room) this.#actions.remove(message.id);
   }
 
   async #versionsOf(id) {
-    const { Versions } = await import("./versions.js");
-    this.#versions = await Versions.open(this.#actions, id);
+    const there = await this.#load(() => import("./versions.js"), "panels.css");
+    if (there) this.#versions = await there.Versions.open(this.#actions, id);
+  }
+
+  async #view(file) {
+    const there = await this.#load(() => import("./lightbox.js"), "lightbox.css");
+    there?.lightbox(file);
+  }
+
+  /**
+   * The module that opens a dialog, which a style sheet draws; null if it is not to be opened when
+   * both are there: over another dialog, or over another room than it was asked for.
+   */
+  async #load(module, style) {
+    if (this.#loading) return null;
+    this.#loading = true;
+    const room = this.#room;
+    try {
+      const [there] = await Promise.all([module(), sheet(style)]);
+      return room === this.#room && !document.querySelector("dialog[open]") ? there : null;
+    } finally {
+      this.#loading = false;
+    }
+  }
+
+  /** Keep the focus in the row where it was, or in the log, if its button is gone meanwhile. */
+  #stay(row) {
+    if (document.activeElement !== document.body) return;
+    (row.isConnected ? row : this.#log).focus({ preventScroll: true });
   }
 
   #copy(text, told, button, picture) {
@@ -303,9 +350,4 @@ export class MessageActions {
       this.#actions.announce(copied ? told : t("problem"));
     });
   }
-}
-
-/** Keep the focus in the row where it was, if its button is gone meanwhile. */
-function stay(row) {
-  if (document.activeElement === document.body) row.focus({ preventScroll: true });
 }

@@ -21,6 +21,8 @@ export default class Browse {
   #more = h("button", { type: "button", hidden: true }, t("browse.more"));
   #listing = null;
   #timer = null;
+  #taking = false; // Enter was pressed before the list was there
+  #known = {};
 
   constructor(actions) {
     this.#actions = actions;
@@ -32,12 +34,10 @@ export default class Browse {
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      const name = this.#wished;
-      const first = this.#listing?.rooms[0];
-      if (ROOM.test(name)) this.#go(name);
-      else if (first && name === "") this.#go(first.room);
+      this.#take();
     });
     this.#field.addEventListener("input", () => {
+      this.#taking = false;
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => actions.list(this.#wished), PAUSE);
       this.#draw();
@@ -50,19 +50,46 @@ export default class Browse {
       this.#go(link.dataset.room);
     });
     this.node = dialog(t("browse"), form, this.#told, this.#list, this.#more);
+    this.node.addEventListener("keydown", (event) => this.#step(event));
     this.node.addEventListener("close", () => clearTimeout(this.#timer));
     actions.list("");
   }
 
-  render({ listing }) {
+  render({ listing, rooms }) {
+    this.#known = rooms;
     if (listing === this.#listing) return;
     this.#listing = listing;
     this.#draw();
+    if (this.#taking && this.node.open) this.#take();
   }
 
   /** What is in the field as the name of a room. */
   get #wished() {
     return this.#field.value.trim().replaceAll(/\s+/g, "-");
+  }
+
+  /** Go to the room of just this name, else to the first of the list, once that is there. */
+  #take() {
+    const wished = this.#wished.toLowerCase();
+    const { match, rooms = [], waiting } = this.#listing ?? {};
+    const names = [...Object.keys(this.#known), ...rooms.map(({ room }) => room)];
+    const room = names.find((name) => name.toLowerCase() === wished);
+    this.#taking = !room && (match !== this.#wished || (waiting && rooms.length === 0));
+    if (this.#taking) return;
+    const first = room ?? this.#list.querySelector("a")?.dataset.room;
+    if (first) this.#go(first);
+  }
+
+  /** Up and down between the field and what is below it. */
+  #step(event) {
+    const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    if (!step || event.isComposing || event.keyCode === 229) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const stops = [this.#field, ...this.#list.querySelectorAll("a"), this.#more];
+    const at = stops.indexOf(document.activeElement);
+    if (at < 0) return;
+    event.preventDefault();
+    stops[at + step]?.focus();
   }
 
   #go(room) {
@@ -79,7 +106,12 @@ export default class Browse {
     const rows = found.map((room) => this.#row(room));
     const known = rooms.some(({ room }) => room.toLowerCase() === wished.toLowerCase());
     if (!known && ROOM.test(wished)) rows.push(this.#create(wished));
+    const at = document.activeElement?.closest(".found a")?.dataset.room;
     this.#list.replaceChildren(...rows);
+    if (at !== undefined) {
+      const links = [...this.#list.querySelectorAll("a")];
+      (links.find(({ dataset }) => dataset.room === at) ?? links[0] ?? this.#field).focus();
+    }
     const focused = document.activeElement === this.#more;
     this.#more.hidden = !more;
     if (focused && !more) this.#list.querySelector("li:last-child a")?.focus();

@@ -4,6 +4,7 @@ import { element, h, write } from "./dom.js";
 import { icon } from "./icon.js";
 import { gist } from "./message.js";
 import { prefer, preferences } from "./preferences.js";
+import { sheet } from "./sheet.js";
 import * as known from "./state.js";
 import { length, marked } from "./text.js";
 import { apart, named, t } from "./words.js";
@@ -64,18 +65,23 @@ export class Composer {
       prefer({ markdown: on });
       this.focus();
     });
-    const place = element("stage").parentNode; // the whole room takes what is dropped
-    place.addEventListener("dragover", (event) => {
-      if (!event.dataTransfer.types.includes("Files")) return;
+    const { body } = document; // the whole page takes what is dropped: else it opens in a new tab
+    body.addEventListener("dragover", (event) => {
+      const { dataTransfer: data, target } = event;
+      if (!data.types.includes("Files")) return;
+      // A field has use for a text.
+      if (data.types.includes("text/plain") && target.matches?.("input, textarea")) return;
       event.preventDefault();
-      place.classList.add("drop");
+      const away = document.querySelector("dialog[open]");
+      if (away) data.dropEffect = "none";
+      body.classList.toggle("drop", !away);
     });
     for (const end of ["dragleave", "drop"]) {
-      place.addEventListener(end, ({ relatedTarget }) => {
-        if (end === "drop" || !place.contains(relatedTarget)) place.classList.remove("drop");
+      body.addEventListener(end, ({ relatedTarget }) => {
+        if (end === "drop" || !body.contains(relatedTarget)) body.classList.remove("drop");
       });
     }
-    place.addEventListener("drop", (event) => this.#take(event, event.dataTransfer));
+    body.addEventListener("drop", (event) => this.#take(event, event.dataTransfer));
   }
 
   render(state) {
@@ -124,14 +130,14 @@ export class Composer {
     this.#completion.look();
   }
 
-  async #add(files) {
-    const { Tray } = await import("./tray.js");
+  async #add(files, folders) {
+    const [{ Tray }] = await Promise.all([import("./tray.js"), sheet("panels.css")]);
     if (!this.#tray) {
       this.#tray = new Tray(() => this.#fit());
       this.#tray.render(this.#state);
       this.#about.after(this.#tray.told, this.#tray.node);
     }
-    this.#tray.add(files);
+    this.#tray.add(files, folders);
   }
 
   #submit() {
@@ -191,11 +197,12 @@ export class Composer {
   }
 
   #take(event, data) {
-    const files = [...data.files];
+    const items = [...data.items].filter(({ kind }) => kind === "file");
     // Who copies from a document may mean its text: that comes with a picture of it.
-    if (files.length === 0 || data.getData("text/plain")) return;
+    if (items.length === 0 || data.getData("text/plain")) return;
     event.preventDefault();
-    this.#add(files);
+    const files = items.filter((item) => !item.webkitGetAsEntry()?.isDirectory);
+    this.#add(files.map((item) => item.getAsFile()), items.length > files.length);
     this.focus();
   }
 

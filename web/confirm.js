@@ -1,11 +1,12 @@
 import { dialog } from "./dialog.js";
 import { h } from "./dom.js";
-import { sheet } from "./sheet.js";
 import { t } from "./words.js";
 
-/** Ask `question` about what `text` says; the promise is for whether the answer is `yes`. */
-export async function confirm(question, text, yes) {
-  await sheet("panels.css");
+/**
+ * Ask `question` about what `text` says; the promise is for whether the answer is `yes`. It is drawn
+ * by panels.css.
+ */
+export function confirm(question, text, yes) {
   return new Promise((answer) => {
     const sure = h("button", { type: "button", class: "danger" }, yes);
     const no = h("button", { type: "button", autofocus: true }, t("cancel"));
@@ -15,7 +16,8 @@ export async function confirm(question, text, yes) {
       h("div", { class: "row answers" }, no, sure),
     );
     let decided = false;
-    sure.addEventListener("click", () => {
+    sure.addEventListener("click", ({ detail }) => {
+      if (detail > 1) return; // of a double click on what has asked
       decided = true;
       node.close();
     });

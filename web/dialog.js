@@ -20,8 +20,11 @@ export function dialog(title, ...content) {
     h("div", { class: "content" }, ...content),
   );
   close.addEventListener("click", () => node.close());
-  // What is beside the content counts as the dialog itself.
-  node.addEventListener("mousedown", ({ target }) => target === node && node.close());
+  // What is beside the content counts as the dialog itself. The second click of two is not meant
+  // for what the first one has opened.
+  node.addEventListener("mousedown", ({ target, detail }) => {
+    if (target === node && detail < 2) node.close();
+  });
   node.addEventListener("close", () => node.remove());
   document.body.append(node);
   node.showModal();

@@ -1,12 +1,13 @@
 import { h } from "./dom.js";
 import { icon } from "./icon.js";
-import { sheet } from "./sheet.js";
 import { fileAddress } from "./upload.js";
 import { t } from "./words.js";
 
-/** Show a picture over the page, as large as it fits. Escape or a click takes it away. */
-export async function lightbox(file) {
-  await sheet("lightbox.css");
+/**
+ * Show a picture over the page, as large as it fits. Escape or a click takes it away. It is drawn by
+ * lightbox.css.
+ */
+export function lightbox(file) {
   const close = h(
     "button",
     { type: "button", class: "icon", autofocus: true, "aria-label": t("close") },
@@ -25,7 +26,10 @@ export async function lightbox(file) {
       height: file.height,
     }),
   );
-  node.addEventListener("click", ({ target }) => target.closest("a, .name") ?? node.close());
+  node.addEventListener("click", ({ target, detail }) => {
+    // The second click of two is still one on the picture in the log.
+    if (detail < 2 && !target.closest("a, .name")) node.close();
+  });
   node.addEventListener("close", () => node.remove());
   document.body.append(node);
   node.showModal();

@@ -11,6 +11,7 @@ const PAUSE = 5 * 60_000; // ms after which the same speaker is named again
 const BLOCK = 50; // rows in a list of their own: what is new moves only the rows of its list
 const SPOKEN = 3; // messages at once that a screen reader is told in full
 const EVENTS = ["pointerover", "focusin", "keydown", "click"];
+const PRECEDING = 2; // Node.DOCUMENT_POSITION_PRECEDING
 const LINE = 0.2; // of the height: where the line of unread messages stands when the room is entered
 
 /**
@@ -101,7 +102,6 @@ export class MessageLog {
     this.#draw(messages, room, state);
     this.#drawUnsaid(own, messages.at(-1), state);
     write(this.#top, above(room, state));
-    this.#missed.hidden = room.line === null || room.firstUnread !== null || !room.more;
     this.#acts?.render(state);
     if (begins) this.#enter(room);
     if (room.goal && !this.#reached.has(room.goal)) this.#reach(room.goal);
@@ -245,7 +245,11 @@ export class MessageLog {
     this.#unsaid.hidden = entries.length === 0;
     this.#unsaid.ariaLabel = t("unsaid.label");
     for (const entry of entries) {
-      const shown = this.#waiting.get(entry.nonce) ?? { row: new Row({}), message: draft(entry, state) };
+      const shown = this.#waiting.get(entry.nonce) ?? { row: new Row({}) };
+      const blob = entry.upload?.blob; // after a reload it comes later, as `self` does
+      if (shown.self !== state.self || shown.blob !== blob) {
+        Object.assign(shown, { message: draft(entry, state), self: state.self, blob });
+      }
       const { row, message } = shown;
       if (!row.node.parentNode) {
         row.node.dataset.nonce = entry.nonce;
@@ -330,18 +334,23 @@ export class MessageLog {
     this.#at = this.#scroller.scrollTop;
   }
 
-  /** See where the reader is. */
+  /** See where the reader is, and what ways there are from here. */
   #look() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
+    const { line, firstUnread, more, newer, unread = 0 } = this.#room;
     const end = scrollHeight - scrollTop - clientHeight < END;
-    this.#stuck = end && !this.#room.newer;
+    this.#stuck = end && !newer;
     this.#actions.atEnd(end);
     const node = this.#firstInView();
     this.#anchor = node ? { node, top: this.#topOf(node) } : null;
     this.#at = scrollTop;
     this.#jump.hidden = this.#stuck;
-    const { unread = 0 } = this.#room;
     write(this.#jump, unread ? t("log.new", { count: unread }) : t("log.newest"));
+    const row = this.#rows.get(firstUnread);
+    const above = row ? node.compareDocumentPosition(row.node) & PRECEDING : more;
+    const inView = row && !above && this.#topOf(row.node) < clientHeight;
+    if (inView && this.#state.visible) row.met = true;
+    this.#missed.hidden = !above || line === null || row?.met;
   }
 
   /** Where the text in a row is: what stands above it there may come and go. */

@@ -49,7 +49,7 @@ const actions = {
   newer: () => update(known.page(state, "newer")),
   toEnd() {
     update(known.page(state, "end"));
-    log.toEnd();
+    toEnd();
   },
   atEnd: (atEnd) => update(known.look(state, { atEnd })),
   say,
@@ -104,9 +104,8 @@ function receive(event) {
   update(known.apply(state, event, Date.now()));
   if (event.event === "init" && !before.online) greet(event.data.self);
   if (before.renaming && !state.renaming && state.self) memory.name = state.self.name;
-  if (event.event !== "talk") return;
-  const kind = known.alert(before, state, event.data);
-  if (kind) shell.arrived(kind, event.data);
+  const news = known.alert(before, state, event);
+  if (news) soon(() => shell.arrived(news.kind, news.message)); // once its room is drawn
 }
 
 function greet(self) {
@@ -128,16 +127,26 @@ function go(room, at = null) {
 
 function follow() {
   const { room, at } = routeOf(location);
-  if (room !== null) return update(known.show(state, room || known.LOBBY, at));
-  update({ ...state, notice: { code: "bad_room" } });
-  rewrite();
+  if (room === null) {
+    update({ ...state, notice: { code: "bad_room" } });
+    return rewrite();
+  }
+  const name = room || known.LOBBY;
+  if (at === null && name === state.current) actions.toEnd(); // back from what was linked to
+  else update(known.show(state, name, at));
+}
+
+/** The end is shown, and no more what the address may link to. */
+function toEnd() {
+  if (routeOf(location).at !== null) history.replaceState(null, "", hashOf(state.current));
+  log.toEnd();
 }
 
 function say(message) {
   const id = nonce();
   if (message.file) parcels.put(id, message.file);
   update(known.say(state, message, id, Date.now()));
-  log.toEnd();
+  toEnd();
 }
 
 /** 128 random bits; `crypto.randomUUID` is not there on a page without TLS. */
@@ -239,7 +248,7 @@ function adopt(entries) {
 }
 
 function look() {
-  const visible = !document.hidden;
+  const visible = !document.hidden && document.hasFocus(); // beside another window it is not read
   update(known.look(state, { visible }));
   if (visible) connection.wake();
 }
@@ -256,6 +265,7 @@ addEventListener("beforeunload", (event) => {
   if (!memory.lasting && state.outbox.length) event.preventDefault();
 });
 document.addEventListener("visibilitychange", look);
+for (const type of ["focus", "blur"]) addEventListener(type, () => setTimeout(look)); // when it is so
 memory.onToken((other) => {
   // Another tab was new at the same time: both decide for the token that sorts first.
   if (!state.online || other === token) return;
@@ -263,7 +273,8 @@ memory.onToken((other) => {
   if (other < token) connection.open();
 });
 
-update({ ...state, drafts: unsent.drafts(state.user), visible: !document.hidden });
+update({ ...state, drafts: unsent.drafts(state.user) });
+look();
 follow();
 const early = document.getElementById("text").value; // was written while the page was loading
 if (early && !known.draftOf(state).text) update(known.draft(state, { text: early }));

@@ -15,9 +15,12 @@ export class Notice {
       focus();
     });
     // What is loaded only now may be of a later version, and not fit what is here.
-    addEventListener("unhandledrejection", ({ reason }) => {
-      if (reason instanceof SyntaxError) this.tell(t("notice.outdated"));
-    });
+    const outdated = ({ reason }) => {
+      if (!(reason instanceof SyntaxError)) return;
+      removeEventListener("unhandledrejection", outdated); // once is enough
+      this.tell(t("notice.outdated"));
+    };
+    addEventListener("unhandledrejection", outdated);
   }
 
   /** Tell what went wrong in the page. */

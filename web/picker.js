@@ -10,13 +10,25 @@ const KEPT = 16; // emoji that were used lately
 const FOUND = 80;
 
 let emoji;
+let pressed = null; // by which a picker is closed: the click that follows does not open another
+
+const press = ({ type, target }) => {
+  const open = type === "pointerdown" && document.querySelector("#picker:popover-open");
+  pressed = open ? target : null;
+};
+for (const type of ["pointerdown", "keydown"]) document.addEventListener(type, press, true);
 
 /**
  * Let the user choose, beside `button`. The promise is for the emoji, or null when the user thought
  * better of it. The focus goes back to where it was.
  */
 export async function pick(button) {
+  if (button.contains(pressed)) {
+    pressed = null; // a click that a screen reader makes comes without a press
+    return null;
+  }
   const [all] = await Promise.all([load(language), sheet("picker.css")]);
+  if (!button.isConnected) return null;
   emoji = all;
   return new Promise((choose) => new Picker(button, choose));
 }

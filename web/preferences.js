@@ -10,24 +10,29 @@ const DEFAULTS = {
   keys: true, // whether "/" and "?" alone do something
 };
 
+let unkept = {}; // what cannot be stored is chosen for this visit
+
 const key = () => `chatroom ${new URL(".", location.href).pathname} preferences`;
 
 /** The preferences as they are now. */
 export function preferences() {
   try {
-    return { ...DEFAULTS, ...JSON.parse(localStorage.getItem(key())) };
+    return { ...DEFAULTS, ...JSON.parse(localStorage.getItem(key())), ...unkept };
   } catch (denied) {
     console.info("The defaults are used:", denied.message);
-    return DEFAULTS;
+    return { ...DEFAULTS, ...unkept };
   }
 }
 
-/** Change some of them; those whom it concerns hear the event `preferences` of the window. */
+/** Change some; those whom it concerns hear the event `preferences` of the window, with all. */
 export function prefer(changes) {
+  const detail = { ...preferences(), ...changes };
   try {
-    localStorage.setItem(key(), JSON.stringify({ ...preferences(), ...changes }));
+    localStorage.setItem(key(), JSON.stringify(detail));
+    unkept = {};
   } catch (denied) {
+    unkept = detail;
     console.info("Nothing is remembered between visits:", denied.message);
   }
-  dispatchEvent(new Event("preferences"));
+  dispatchEvent(new CustomEvent("preferences", { detail }));
 }

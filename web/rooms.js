@@ -25,6 +25,7 @@ export class Rooms {
   #rows = new Map(); // name of a room → its row
   #link;
   #drawn = "";
+  #at = "";
 
   constructor({ link, focus }, panels) {
     this.#link = link;
@@ -54,6 +55,9 @@ export class Rooms {
     const directs = rooms.filter(({ direct }) => direct);
     this.#list(element("rooms"), channels, state.current);
     this.#list(element("directs"), directs, state.current);
+    const at = state.current + rooms.length;
+    if (at !== this.#at) this.#rows.get(state.current)?.scrollIntoView({ block: "nearest" });
+    this.#at = at;
     element("directs-none").hidden = directs.length > 0;
     const elsewhere = totals(state).mentions;
     element("rooms-unread").hidden = elsewhere === 0;

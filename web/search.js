@@ -87,6 +87,7 @@ export default class Search {
   focus() {
     this.#field.focus();
     this.#field.select();
+    this.#ask(); // what was found is forgotten with each way out
   }
 
   render(state) {

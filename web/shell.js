@@ -60,6 +60,11 @@ export class Shell {
   }
 
   render(state) {
+    if (state.current !== this.#state?.current) {
+      // What lies over the page is about the room that was there.
+      document.querySelector("dialog[open]")?.close();
+      element("picker")?.hidePopover();
+    }
     this.#state = state;
     for (const view of this.#views) view.render(state);
   }

@@ -52,6 +52,7 @@ export function fresh(current = LOBBY, user = null) {
     entering: null, // the room that the present connection was opened for
     leaving: [], // rooms to take leave of
     rooms: put(EMPTY, current, rooms.unknown(current)),
+    old: null, // the own rooms as they were when the page was opened: name → {last}
     visible: true,
     atEnd: true, // the reader is at the end of what is drawn
     outbox: [],
@@ -140,14 +141,32 @@ export function totals(state) {
   return sum;
 }
 
+/**
+ * What `event`, which has just come, alerts the user of: {kind, message}, if anything. Of what was
+ * missed in a room that is one message, the last one that was meant for the user if there is one.
+ */
+export function alert(before, state, { event, data }) {
+  const messages = event === "talk" ? [data] : event === "init" ? data.messages : [];
+  const news = messages
+    .map((message) => ({ kind: concern(before, state, message), message }))
+    .filter(({ kind }) => kind);
+  return news.findLast(({ kind }) => kind !== "message") ?? news.at(-1);
+}
+
 /** How a message that has just come concerns the user; null if not, or if it is being looked at. */
-export function alert(before, state, message) {
-  const heard = before.rooms[message.room]?.last ?? 0;
-  const now = state.rooms[message.room];
-  if (!now || message.id <= heard || message.from.id === state.user) return null;
-  if (place(state, message.room).follows) return null;
-  if (isDirect(message.room)) return "direct";
+function concern(before, state, message) {
+  const { id, room: name, from, deleted } = message;
+  if (id <= heard(before, state, name) || from.id === state.user || deleted) return null;
+  if (place(state, name).follows) return null;
+  if (isDirect(name)) return "direct";
   return rooms.mentioned(message, { id: state.user }) ? "mention" : "message";
+}
+
+/** The entry up to which what is said in the room `name` is not new. */
+function heard(before, { old }, name) {
+  const { begun, last } = before.rooms[name] ?? {};
+  if (begun) return last;
+  return isDirect(name) && old ? (old[name]?.last ?? 0) : Infinity; // somebody may have begun one
 }
 
 /** The user looks at the page or away, comes to the end of the log or leaves it. */

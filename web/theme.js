@@ -12,8 +12,8 @@
     }
   }
 
-  function apply() {
-    const theme = chosen();
+  function apply(event) {
+    const theme = event?.detail?.theme ?? chosen();
     const known = theme === "light" || theme === "dark";
     if (known) root.dataset.theme = theme;
     else delete root.dataset.theme;

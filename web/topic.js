@@ -8,8 +8,10 @@ export default class Topic {
   #field = h("textarea", { id: "topic-field", rows: 3, dir: "auto", autofocus: true });
   #length = h("span", { class: "faint", role: "status" });
   #limit = 0;
+  #current;
 
   constructor({ topic }, state) {
+    const { current: room } = state;
     const save = h("button", { class: "primary" }, t("topic.save"));
     const form = h(
       "form",
@@ -23,7 +25,7 @@ export default class Topic {
       const text = this.#text;
       if ([...text].length > this.#limit) return;
       this.node.close();
-      topic(text);
+      if (this.#current === room) topic(text);
     });
     this.#field.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || event.isComposing || event.keyCode === 229) return;
@@ -31,12 +33,13 @@ export default class Topic {
       form.requestSubmit();
     });
     this.#field.addEventListener("input", () => this.#count());
-    this.#field.value = topicOf(state, state.current);
+    this.#field.value = topicOf(state, room);
     this.node = dialog(t("topic.edit"), form);
     this.#field.select();
   }
 
-  render({ limits }) {
+  render({ current, limits }) {
+    this.#current = current;
     this.#limit = limits.topic;
     this.#count();
   }

@@ -41,14 +41,17 @@ export class Tray {
     this.#draw();
   }
 
-  /** Take these files, but not what the server would refuse. */
-  add(files) {
+  /** Take these files, but not what the server would refuse; tell of that, and of `folders`. */
+  add(files, folders = false) {
     const fits = files.filter((file) => file.size > 0 && file.size <= this.#limit);
-    const refused = files.find((file) => !fits.includes(file));
-    this.told.textContent = refused ? this.#why(refused) : "";
+    const refused = files.filter((file) => !fits.includes(file));
+    const whys = new Set(refused.map((file) => this.#why(file)));
+    if (folders) whys.add(t("tray.folder"));
+    this.told.textContent = [...whys].join("\n");
     if (fits.length === 0) return;
     this.#files.set(this.#room, [...this.files, ...fits.map(named)]);
     this.#draw();
+    this.node.scrollTop = this.node.scrollHeight;
     this.#changed();
   }
 
@@ -71,10 +74,14 @@ export class Tray {
       icon("close"),
     );
     remove.addEventListener("click", () => {
-      this.#files.set(this.#room, this.files.filter((other) => other !== file));
+      const { scrollTop } = this.node;
+      const place = this.files.indexOf(file);
+      this.#files.set(this.#room, this.files.toSpliced(place, 1));
       this.#draw();
       this.#changed();
-      (this.node.querySelector("button") ?? element("text")).focus();
+      this.node.scrollTop = scrollTop;
+      const { [place]: next = this.node.lastElementChild } = this.node.children;
+      (next?.querySelector("button") ?? element("text")).focus();
     });
     const picture = PICTURE.test(file.type)
       ? h("img", { src: URL.createObjectURL(file), alt: "" })

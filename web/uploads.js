@@ -62,15 +62,20 @@ export class Uploads {
       progress: (part) => this.#running.has(nonce) && progressed(nonce, part),
       signal: control.signal,
     });
+    const { status, body, after } = answer;
+    const gone = status === 0 && !(await readable(blob));
     this.#running.delete(nonce);
-    if (!control.signal.aborted) {
-      const { status, body, after } = answer;
-      const tries = (this.#waits.get(nonce)?.tries ?? 0) + 1;
-      if (status === 201) uploaded(nonce, body);
-      else if (refusal(status) || (status >= 500 && !after && tries >= TRIES)) refused(nonce, body?.code ?? "unavailable");
-      else this.#later(nonce, tries, after);
+    if (control.signal.aborted) return this.#go();
+    const tries = (this.#waits.get(nonce)?.tries ?? 0) + 1;
+    const lasting = status >= 500 && !after && tries >= TRIES;
+    // What is told here changes the outbox, and look() goes on: this one would begin once more.
+    if (status === 201) uploaded(nonce, body);
+    else if (gone) refused(nonce, "no_such_file");
+    else if (refusal(status) || lasting) refused(nonce, body?.code ?? "unavailable");
+    else {
+      this.#later(nonce, tries, after);
+      this.#go();
     }
-    this.#go();
   }
 
   #later(nonce, tries, seconds) {
@@ -82,6 +87,13 @@ export class Uploads {
 /** Whether there is no use in asking once more; 507 says that there is no room. */
 const refusal = (status) =>
   status === 507 || (status >= 400 && status < 500 && status !== 429 && status !== 408);
+
+/** Whether the file is still what it was: one that was deleted or changed meanwhile cannot be read. */
+const readable = (blob) =>
+  blob.slice(0, 1).arrayBuffer().then(
+    () => true,
+    () => false,
+  );
 
 /**
  * POST `blob` to `url`. Returns {status, body, after}: the status, 0 without an answer; the JSON of

@@ -214,6 +214,7 @@ const journey = {
   },
 
   async "another room"({ ada, bo }) {
+    await ada.bringToFront(); // what is not looked at is not read
     for (const page of [ada, bo]) {
       await page.evaluate(() => { location.hash = "#/tea"; });
       await reads(page, "#room", ["tea"]);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import * as known from "../../web/state.js";
-import { ADA, BO, Desk, init, message, messages } from "./desk.mjs";
+import { ADA, BO, CY, Desk, init, message, messages } from "./desk.mjs";
 
 const counts = ({ unread, mentions }) => [unread, mentions];
 const lobby = ({ state }) => state.rooms.lobby;
@@ -189,19 +189,71 @@ test("a mark that was lost with the connection is made again", () => {
   assert.deepEqual(desk.took("read"), [{ room: "lobby", id: 4 }]);
 });
 
+/** How the page alerts of what `desk` hears: [kind, id of the message]. */
+function alerted(desk, event, data) {
+  const { state } = desk;
+  desk.hear(event, data);
+  const { kind, message: said } = known.alert(state, desk.state, { event, data }) ?? {};
+  return kind ? [kind, said.id] : null;
+}
+
 test("only what somebody else says unseen is worth an alert", () => {
   const desk = Desk.in({ messages: messages(1, 3) });
-  const alert = (said) => {
-    const { state } = desk;
-    desk.hear("talk", said);
-    return known.alert(state, desk.state, said);
-  };
+  const alert = (said) => alerted(desk, "talk", said);
   assert.equal(alert(message(4)), null, "one is looking at it");
   desk.do("look", { visible: false });
   assert.equal(alert(message(4)), null, "it is old");
-  assert.equal(alert(message(5)), "message");
+  assert.deepEqual(alert(message(5)), ["message", 5]);
   assert.equal(alert(message(6, ADA)), null);
-  assert.equal(alert(message(7, BO, { mentions: [ADA] })), "mention");
+  assert.deepEqual(alert(message(7, BO, { mentions: [ADA] })), ["mention", 7]);
+  assert.equal(alerted(desk, "presence", { room: "lobby", count: 3 }), null);
   desk.hear("direct", { room: "@1-2", with: BO }).hear("init", init({ room: "@1-2", direct: BO }));
-  assert.equal(alert(message(1, BO, { room: "@1-2" })), "direct");
+  assert.deepEqual(alert(message(1, BO, { room: "@1-2" })), ["direct", 1]);
+});
+
+test("of what was said during a cut one alert tells, of what calls the user if anything does", () => {
+  const desk = Desk.in({ messages: messages(1, 3) }).do("look", { visible: false });
+  const back = (missed, more = { resumed: true }) => {
+    desk.cut().dial();
+    return alerted(desk, "init", init({ messages: missed, ...more }));
+  };
+  assert.equal(back(messages(4, 4, ADA)), null);
+  assert.deepEqual(back(messages(5, 7)), ["message", 7]);
+  assert.deepEqual(
+    back([message(8, BO, { mentions: [ADA] }), message(9), message(10, BO, { deleted: true })]),
+    ["mention", 8],
+  );
+  assert.deepEqual(back(messages(9, 60), { more: true }), ["message", 60], "too much to resume");
+  desk.do("look", { visible: true });
+  assert.equal(back(messages(61, 62)), null, "one looks at it");
+});
+
+test("the first message of a direct room is alerted of, and none from before the page", () => {
+  const direct = (pair, last, of) => ({
+    room: pair,
+    direct: BO,
+    messages: messages(1, last, BO, { room: pair }),
+    ...of,
+  });
+  const own = { room: "@1-2", direct: BO, count: 1, last: 4, read: 1, unread: 3, mentions: 0 };
+  const opened = new Desk("lobby", 1).do("look", { visible: false });
+  opened.dial();
+  assert.equal(alerted(opened, "init", init({ messages: messages(1, 3) })), null);
+  opened.hear("direct", { room: "@1-9", with: CY });
+  assert.equal(alerted(opened, "init", init(direct("@1-9", 1))), null, "who knows how old it is");
+  assert.equal(alerted(opened, "mine", { rooms: [own] }), null);
+  const desk = new Desk().go(opened.state);
+  assert.equal(alerted(desk, "init", init(direct("@1-2", 4))), null, "it was there before");
+  assert.deepEqual(alerted(new Desk().go(opened.state), "init", init(direct("@1-2", 5))), [
+    "direct",
+    5,
+  ]);
+  desk.hear("direct", { room: "@1-3", with: CY });
+  assert.deepEqual(alerted(desk, "init", init(direct("@1-3", 1))), ["direct", 1]);
+  desk.cut().dial();
+  desk.hear("init", init({ resumed: true }));
+  desk.hear("mine", { rooms: [own, { ...own, room: "@1-4", last: 1, read: 0, unread: 1 }] });
+  assert.deepEqual(alerted(desk, "init", init(direct("@1-4", 1))), ["direct", 1], "during a cut");
+  const tea = { room: "tea", messages: messages(1, 2, BO, { room: "tea" }) };
+  assert.equal(alerted(desk.do("show", "tea"), "init", init(tea)), null, "a room one comes into");
 });

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, openAsBlob, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { mock, test } from "node:test";
 
 import * as known from "../../web/state.js";
@@ -8,15 +11,16 @@ import { Desk } from "./desk.mjs";
 
 const FILE = { id: "abc", name: "photo 1.jpg", size: 1, type: "image/jpeg" };
 const turns = async () => {
-  for (let turn = 0; turn < 10; turn++) await null;
+  for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
 };
 
 /** A page that uploads to a server whose answers the test gives, one by one. */
 function start() {
   const desk = Desk.in();
   const asked = [];
-  const tell = (what, ...rest) => {
+  const tell = async (what, ...rest) => {
     desk.do(what, ...rest);
+    await null; // as the page does it
     uploads.look(desk.state);
   };
   const uploads = new Uploads({
@@ -30,8 +34,8 @@ function start() {
         signal.addEventListener("abort", () => answer({ status: 0 }));
       }),
   });
-  const attach = (name = "photo 1.jpg") => {
-    const nonce = desk.write("say", { text: "", file: new File(["…"], name) });
+  const attach = (name = "photo 1.jpg", content = "…") => {
+    const nonce = desk.write("say", { text: "", file: new File([content], name) });
     uploads.look(desk.state);
     return nonce;
   };
@@ -130,6 +134,33 @@ test("where there is no room it is told at once, and other trouble of the server
   } finally {
     mock.timers.reset();
   }
+});
+
+test("a file that is not there any more is told, and not tried for ever", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "gone-"));
+  try {
+    const path = join(folder, "notes.txt");
+    writeFileSync(path, "swim first");
+    const { desk, asked, attach } = start();
+    attach("notes.txt", await openAsBlob(path));
+    rmSync(path);
+    asked[0].answer({ status: 0 });
+    const end = Date.now() + 10_000;
+    while (!desk.state.outbox[0].failed && Date.now() < end) await turns();
+    assert.equal(desk.state.outbox[0].problem, "no_such_file");
+    assert.equal(asked.length, 1);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("what has arrived or was refused does not begin once more", async () => {
+  const { asked, attach } = start();
+  for (const name of ["1", "2"]) attach(name);
+  asked[0].answer({ status: 201, body: FILE });
+  asked[1].answer({ status: 413, body: { code: "too_large", message: "…" } });
+  await turns();
+  assert.equal(asked.length, 2);
 });
 
 test("what is discarded is not sent any further", async () => {

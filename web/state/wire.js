@@ -109,10 +109,10 @@ const wire = {
   },
 
   mine(state, data) {
-    const next = { ...asking.heard(state, "mine"), own: false };
-    const own = new Map(data.rooms.map((entry) => [entry.room, entry]));
+    const own = named(data.rooms);
+    const next = { ...asking.heard(state, "mine"), own: false, old: state.old ?? own };
     // Which was marked as read here and is not among them was left on another device.
-    const left = ({ room, told }) => told > 0 && !own.has(room) && room !== state.current;
+    const left = ({ room, told }) => told > 0 && !own[room] && room !== state.current;
     const kept = Object.values(next.rooms).filter((room) => !left(room));
     const all = named([
       ...kept,
