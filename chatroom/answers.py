@@ -156,7 +156,8 @@ def cross(request: http.Request, origins: Origins) -> Refusal | None:
     """
     Let the page that *request* is from have the answer, or return `STRANGE`: it may not.
 
-    That is the CORS protocol of the Fetch standard, for pages of other sites.
+    That is the CORS protocol of the Fetch standard, for pages of other sites. Where these are listed
+    by name they may ask with credentials, as some clients do by themselves: no cookie counts here.
     """
     request.setHeader("Vary", "Origin")
     if not origins.admit(request):
@@ -164,6 +165,8 @@ def cross(request: http.Request, origins: Origins) -> Refusal | None:
     if (origin := header(request, "origin")) is not None:
         request.setHeader(b"Access-Control-Allow-Origin", origin.encode("latin-1"))
         request.setHeader("Access-Control-Expose-Headers", "Location, Retry-After")
+        if origins.foreign(origin) and not origins.foreign("*"):
+            request.setHeader("Access-Control-Allow-Credentials", "true")
     return None
 
 

@@ -46,8 +46,6 @@ QUERY = 250
 """The most characters of what is searched for."""
 VERSIONS = 50
 """The most texts of a message that one `edits` is answered with: the last ones."""
-SCROLL = 25
-"""For so many bursts of pages of history there is room: who scrolls far does not notice."""
 SEARCHES = 5
 """So many searches of one session may be under way or wait."""
 
@@ -97,7 +95,7 @@ def history(session: Session, history: History) -> None:
     places = history.before, history.after, history.around
     if sum(place is not None for place in places) > 1:
         raise Problem("bad_message", "history has one of before, after and around")
-    session.user.pages = session.spend(session.user.pages, SCROLL)
+    session.whole.turn_page()
     messages, more, newer = room.page(*places, min(history.limit, PAGE))
     session.reply(Page(room.name, messages, more, newer, history.nonce))
 

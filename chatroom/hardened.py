@@ -34,6 +34,9 @@ REFUSED = 2**20
 PING = frame(0x89, b"alive?")
 """What is sent to ask for a sign of life."""
 
+_DEFLATE = PerMessageDeflateOffer.EXTENSION_NAME
+_NARROW = [str(bits) for bits in range(8, WINDOW)]
+
 R = TypeVar("R")
 
 
@@ -100,6 +103,22 @@ def accept_deflate(offers: Sequence[object], message: int) -> PerMessageDeflateO
     return None
 
 
+def readable(params: dict[str, list[Any]]) -> bool:
+    """
+    Return whether an offer of permessage-deflate with *params* can be accepted, and make it so.
+
+    How much less than `WINDOW` the client will use it may say, but not be told: that is as well.
+    """
+    bits = params.get("client_max_window_bits", [])
+    if len(bits) == 1 and bits[0] in _NARROW:
+        del params["client_max_window_bits"]
+    try:
+        PerMessageDeflateOffer.parse(params)
+    except Exception:  # noqa: BLE001 (Autobahn raises no other)
+        return False
+    return True
+
+
 class Hardened(ShortFrames):
     """
     Autobahn's protocol without its open ends.
@@ -144,6 +163,11 @@ class Hardened(ShortFrames):
         # What the HTTP server left registered would be told of our buffer.
         self.transport.unregisterProducer()
         self.factory.connections.join(self)
+
+    def _parseExtensionsHeader(self, *args: Any) -> list[tuple[str, dict[str, list[Any]]]]:
+        # What cannot be accepted is declined (RFC 7692, section 5.1); Autobahn answers with 400.
+        offers = super()._parseExtensionsHeader(*args)
+        return [offer for offer in offers if offer[0] == _DEFLATE and readable(offer[1])]
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
         self._request = request

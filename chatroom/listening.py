@@ -57,6 +57,8 @@ class Listening:
 
     gives: str
     """The media type of what is told."""
+    charset = ""
+    """Its parameter, where some clients take it for something else than UTF-8 otherwise."""
 
     def __init__(self, chat: Chat, places: Places) -> None:
         self.chat = chat
@@ -65,7 +67,7 @@ class Listening:
 
     def render(self, request: Request, room: str) -> bytes | int:
         """Answer *request*, about the room called *room*."""
-        request.setHeader("Content-Type", self.gives)
+        request.setHeader("Content-Type", self.gives + self.charset)
         request.setHeader("Cache-Control", "no-store")
         try:
             if not accepts(header(request, "accept") or "*/*", self.gives):
@@ -114,11 +116,11 @@ def wished(request: Request, room: str) -> Wish:
     Return what *request* asks for, of the room called *room*.
 
     ``Last-Event-ID`` is later than ``after``; one that nobody here has given out does not count.
-    Raises `Problem`.
+    Who may set no headers says it as ``lastEventId`` (event-source-polyfill). Raises `Problem`.
     """
     name = room_name(room)
     asked = {name: values[-1] for name, values in parameters(request).items()}
-    seen = parse_cursor(header(request, "last-event-id") or "")
+    seen = parse_cursor(header(request, "last-event-id") or asked.get("lastEventId", ""))
     if seen is None and "after" in asked:
         seen = parse_cursor(asked["after"])
         if seen is None:

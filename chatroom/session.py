@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 ROOMS = 100
 """In so many rooms one connection may be."""
+SCROLL = 25
+"""For so many bursts of pages of history there is room: who scrolls far does not notice."""
 PATIENCE = 50
 """So many errors of their own making a client has at once, and one more each second."""
 
@@ -355,6 +357,10 @@ class Session:
         self._entering = True
         self.known = True
 
+    def turn_page(self) -> None:
+        """Spend what a page of history costs."""
+        self.user.pages = self.spend(self.user.pages, SCROLL)
+
     def spend(self, bucket: TokenBucket | None, times: int = 1) -> TokenBucket:
         """Take one from *bucket*, or from a new one for so many bursts, and return that bucket."""
         if bucket is None:
@@ -419,6 +425,9 @@ class Visit(Session):
 
     def join(self, name: Name, after: int | None, epoch: str | None) -> None:
         raise Problem("forbidden", "a room is entered by a connection that stays")
+
+    def turn_page(self) -> None:
+        """Nothing: who visits has no more than one in a turn, and all strangers are one user."""
 
     def end(self, code: Close, reason: str) -> None:
         """Nothing: who visits has no connection to lose."""

@@ -102,6 +102,7 @@ class Events(Listening):
     """
 
     gives = "text/event-stream"
+    charset = "; charset=utf-8"
 
     def __init__(
         self,

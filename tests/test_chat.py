@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatroom.asking import SCROLL
 from chatroom.commands import (
     Attach,
     Bad,
@@ -48,7 +47,7 @@ from chatroom.events import (
 from chatroom.log import Unavailable
 from chatroom.names import BadName
 from chatroom.saying import rfc3339
-from chatroom.session import PATIENCE, ROOMS
+from chatroom.session import PATIENCE, ROOMS, SCROLL
 from tests.hall import Hall, Line, heard, numbers, only, pair, speak, texts
 
 # Connecting.

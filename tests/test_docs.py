@@ -461,7 +461,7 @@ def test_limits_are_as_told(daemon: Daemon) -> None:
         ("Texts in one `edits`.", asking.VERSIONS),
         ("`join`, `exit`, `direct` and `read` at once; `rate` for long.", 5 * limits["burst"]),
         ("`rooms`, `mine`, `edits` and `search` at once; `rate` for long.", 5 * limits["burst"]),
-        ("`history` at once; `rate` for long.", asking.SCROLL * limits["burst"]),
+        ("`history` over connections at once; `rate` for long.", session.SCROLL * limits["burst"]),
         ("`search` of one connection that are not answered yet.", asking.SEARCHES),
         ("Bytes of one WebSocket message that you send.", websocket.MESSAGE),
         ("Errors at once; 1 a second for long.", session.PATIENCE),

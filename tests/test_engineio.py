@@ -10,8 +10,9 @@ from twisted.logger import LogLevel, capturedLogs
 from chatroom.answers import Origins, Places
 from chatroom.engineio import EngineDoor, Socket
 from chatroom.engineio import polling as limits
+from chatroom.engineio.codec import PACKETS, joined, payloads3, payloads3_binary, payloads4
 from chatroom.engineio.door import PAYLOAD
-from chatroom.engineio.polling import AT_ONCE, FULL, LINGER
+from chatroom.engineio.polling import AT_ONCE, FULL, LINGER, Polling
 from chatroom.events import Close, Shared
 from chatroom.site import PACE
 from tests.rig import Peer, RoomCase
@@ -253,6 +254,14 @@ class Strangers(EngineCase):
         assert preflight.header("Access-Control-Allow-Credentials") == "true"
         assert preflight.header("Access-Control-Allow-Methods") == "GET, POST"
         assert preflight.header("Access-Control-Allow-Headers") == "Authorization, Content-Type"
+        asked = "authorization,my-custom-header"
+        preflight = self.ask(
+            "EIO=4&transport=polling",
+            method="OPTIONS",
+            Origin=PAGE,
+            Access_Control_Request_Headers=asked,
+        )
+        assert preflight.header("Access-Control-Allow-Headers") == asked
         assert len(self.app.sockets) == 1
 
     def test_page_of_another_site_has_none_and_does_nothing(self) -> None:
@@ -352,6 +361,41 @@ class Messages(EngineCase):
         found += self.ask(query).body.split(b"\x1e")
         assert found == [b"4%d" % i for i in range(100)]
 
+    def test_an_answer_has_no_more_packets_than_clients_take(self) -> None:
+        # Of a batch, of several, and with an end behind.
+        for version, made in ((4, payloads4), (3, payloads3_binary), (3, payloads3)):
+            query = self.begin(version, "&b64=1" if made is payloads3 else "")
+            numbers = [str(number) for number in range(PACKETS + 5)]
+            self.socket.send(*numbers)
+            self.socket.send()
+            self.socket.send(*numbers[:PACKETS])
+            self.socket.send(b"\0")
+            self.socket.send("last")
+            polling = self.socket.transport
+            assert isinstance(polling, Polling)
+            sent = made(numbers) + made(numbers[:PACKETS]) + made([b"\0"]) + made(["last"])
+            assert polling.size == sum(map(len, sent))
+            self.socket.close(Close.POLICY, "enough")
+            found = list[bytes]()
+            while (answer := self.ask(query)).status == 200:
+                _, count = joined(version, sent[len(found) :][:PACKETS])
+                found += sent[len(found) :][:count]
+                assert answer.body == joined(version, found[-count:])[0]
+                assert polling.size == sum(map(len, sent[len(found) :]))
+            assert found == sent
+            assert error(answer) == UNKNOWN
+
+    def test_post_waits_until_the_last_part_is_fetched(self) -> None:
+        query = self.begin()
+        large = "x" * (FULL // PACKETS)
+        self.socket.send(*[large] * (2 * PACKETS))
+        held = self.ask(query, b"4hello")
+        assert self.ask(query).body.count(b"x" * len(large)) == PACKETS
+        assert held.head == b""
+        self.ask(query)
+        assert held.body == b"ok"
+        assert self.app.told[-1] == ("resumed",)
+
     def test_what_many_get_is_made_once_for_each_kind(self) -> None:
         asked = []
 
@@ -393,7 +437,7 @@ class Heartbeat(EngineCase):
         self.settle(TIMEOUT - 0.5)
         assert waiting.head == b""
         self.settle(0.5)
-        assert waiting.body == b"1"
+        assert error(waiting) == UNKNOWN
         assert self.app.ends == [False]
         assert error(self.ask(query)) == UNKNOWN
 
@@ -416,7 +460,7 @@ class Heartbeat(EngineCase):
             assert waiting.body == b"6:3hello"
         waiting = self.ask(query)
         self.settle(INTERVAL + TIMEOUT)
-        assert waiting.body == b"1:1"
+        assert error(waiting) == UNKNOWN
         assert self.app.ends == [False]
 
     def test_whatever_comes_is_a_sign_of_life(self) -> None:
@@ -461,7 +505,7 @@ class Ends(EngineCase):
         self.socket.send("too late")
         self.socket.close(Close.POLICY, "enough")
         self.settle()
-        assert waiting.body == b"4bye\x1e1"
+        assert waiting.body == b"4bye"
         assert self.app.ends == [False]
         assert error(self.ask(query)) == UNKNOWN
 
@@ -471,13 +515,18 @@ class Ends(EngineCase):
         self.socket.close(Close.POLICY, "enough")
         self.settle()
         assert self.app.ends == [False]
+        # What else it says is for nobody, and does not keep it from what it was told.
+        for _ in range(2):
+            assert self.ask(query, b"4hello").body == b"ok"
+        assert self.ask(query, b"x").status == 400
+        assert self.ask(query).body == b"4bye"
         assert error(self.ask(query, b"4hello")) == UNKNOWN
-        assert self.ask(query).body == b"4bye\x1e1"
         assert error(self.ask(query)) == UNKNOWN
         assert self.app.told == [("opened",), ("closed", False)]
 
     def test_nobody_fetches_the_end(self) -> None:
         query = self.begin()
+        self.socket.send("bye")
         self.socket.close(Close.POLICY, "enough")
         self.settle(LINGER)
         assert error(self.ask(query)) == UNKNOWN
@@ -488,13 +537,12 @@ class Ends(EngineCase):
         query = self.begin()
         waiting = self.ask(query)
         assert self.ask(query, b"4close me\x1e4too late").body == b"ok"
-        assert waiting.body == b"1"
+        assert error(waiting) == UNKNOWN
         assert self.app.messages == ["close me"]
         assert self.app.ends == [False]
 
     def test_application_ends_it_at_once(self) -> None:
         query = self.begin(more="&unwanted=1")
-        assert self.ask(query).body == b"1"
         assert error(self.ask(query)) == UNKNOWN
         assert self.app.told == [("opened",), ("closed", False)]
 
@@ -503,8 +551,8 @@ class Ends(EngineCase):
         self.socket.send("a")
         self.socket.send(b"b")
         self.socket.close(Close.POLICY, "enough")
-        bodies = [self.ask(query).body for _ in range(3)]
-        assert bodies == [b"2:4a", b"\1\2\xff\4b", b"1:1"]
+        bodies = [self.ask(query).body for _ in range(2)]
+        assert bodies == [b"2:4a", b"\1\2\xff\4b"]
         assert error(self.ask(query)) == UNKNOWN
 
     def test_connection_of_a_waiting_request_is_lost(self) -> None:
@@ -523,9 +571,15 @@ class Ends(EngineCase):
         self.door.farewell().addCallback(gone.append)
         assert gone == []
         self.settle()
-        assert waiting.body == b"1"
+        # No CLOSE, after which some clients would not come back.
+        assert (waiting.status, error(waiting)) == (400, UNKNOWN)
         assert self.app.ends == [False, False]
         assert len(gone) == 1
+        for query in ("EIO=4&transport=polling", "EIO=3&transport=polling"):
+            late = self.ask(query)
+            assert (late.status, error(late)["code"]) == (503, 4)
+            assert late.header("Retry-After") == "5"
+        assert len(self.app.sockets) == 2
         assert self.door.farewell().called is False
 
     def test_faults_of_the_application_are_logged_once_and_end_one_socket(self) -> None:
@@ -678,10 +732,11 @@ class Abuse(EngineCase):
         self.patch(limits, "UNATTENDED", 3)
         queries = [self.begin() for _ in range(3)]
         for socket in self.app.sockets:
+            socket.send("bye")
             socket.close(Close.POLICY, "enough")
         self.begin()
         assert error(self.ask(queries[0])) == UNKNOWN
-        assert self.ask(queries[1]).body == b"1"
+        assert self.ask(queries[1]).body == b"4bye"
 
     def test_client_that_does_not_poll_is_not_sent_on(self) -> None:
         self.app.echo = True
@@ -723,7 +778,8 @@ class Abuse(EngineCase):
         large = b"4" + b"x" * (PAYLOAD - 1)
         assert self.ask(query, large + b"\x1e4more\x1e4close me").body == b"ok"
         assert self.app.told[-2:] == [("received", "close me"), ("closed", False)]
-        assert self.ask(query).body == large + b"\x1e4more\x1e1"
+        assert self.ask(query).body == large + b"\x1e4more"
+        assert error(self.ask(query)) == UNKNOWN
         assert self.app.told[-1] == ("closed", False)
 
     def test_post_that_waits_is_lost(self) -> None:

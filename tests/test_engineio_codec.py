@@ -22,6 +22,7 @@ from chatroom.engineio.codec import (
     PONG,
     UPGRADE,
     Item,
+    Kind,
     Malformed,
     Packet,
     TooLarge,
@@ -32,9 +33,9 @@ from chatroom.engineio.codec import (
     is_binary,
     joined,
     packet,
-    payload3,
-    payload3_binary,
-    payload4,
+    payloads3,
+    payloads3_binary,
+    payloads4,
 )
 from chatroom.events import Shared
 from chatroom.frames import WORTH
@@ -52,6 +53,24 @@ ANY_ITEMS = st.lists(ANY_TEXTS | st.binary() | CONTROLS, min_size=1, max_size=20
 
 def as_packets(items: list[Item]) -> list[Packet]:
     return [item if isinstance(item, Packet) else Packet(MESSAGE, item) for item in items]
+
+
+def payload4(items: list[Item]) -> bytes:
+    return whole(4, payloads4(items))
+
+
+def payload3(items: list[Item]) -> bytes:
+    return whole(3, payloads3(items))
+
+
+def payload3_binary(items: list[Item]) -> bytes:
+    return whole(3, payloads3_binary(items))
+
+
+def whole(version: int, payloads: list[bytes]) -> bytes:
+    payload, count = joined(version, payloads)
+    assert count == len(payloads)
+    return payload
 
 
 # The examples of the specification's section on encoding, and of its third version's.
@@ -100,6 +119,12 @@ def test_without_anything_binary_a_payload_of_version_3_is_text() -> None:
     assert not is_binary(payload3(["hello"]))
 
 
+def test_what_is_counted_otherwise_elsewhere_is_binary_in_version_3() -> None:
+    wire = b"\0\6" + b"\xff4hello" + b"\0\5\xff" + "4👋".encode()
+    assert payload3_binary(["hello", "👋"]) == wire
+    assert packets(3, wire, binary=True) == as_packets(["hello", "👋"])
+
+
 # There and back.
 
 
@@ -116,17 +141,21 @@ def test_version_3_there_and_back_as_text(items: list[Item]) -> None:
 @given(ANY_ITEMS)
 def test_version_3_there_and_back_as_it_comes(items: list[Item]) -> None:
     wire = payload3_binary(items)
-    assert is_binary(wire) == any(isinstance(item, bytes) for item in items)
+    texts = [item.data if isinstance(item, Packet) else item for item in items]
+    assert is_binary(wire) == any(
+        isinstance(text, bytes) or max(text, default="") > "\uffff" for text in texts
+    )
     assert packets(3, wire, binary=is_binary(wire)) == as_packets(items)
 
 
 @given(st.lists(ITEMS, min_size=1, max_size=5), st.sampled_from([3, 4]))
 def test_payloads_join_in_order_and_none_is_lost(parts: list[list[Item]], version: int) -> None:
-    payloads = [(payload4 if version == 4 else payload3_binary)(part) for part in parts]
+    made = [(payloads4 if version == 4 else payloads3_binary)(part) for part in parts]
+    payloads = [payload for part in made for payload in part]
     found = []
     while payloads:
-        whole, count = joined(version, payloads)
-        found += packets(version, whole, binary=version == 3 and is_binary(whole))
+        payload, count = joined(version, payloads)
+        found += packets(version, payload, binary=version == 3 and is_binary(payload))
         del payloads[:count]
     assert found == as_packets([item for part in parts for item in part])
 
@@ -298,15 +327,16 @@ def test_what_many_get_is_made_once_for_each_kind() -> None:
         return [json.dumps(content)]
 
     shared = Shared("hello")
-    kinds = [payload4, payload3, payload3_binary, frames(4, True, 0), frames(3, True, 12)]
+    kinds: list[Kind[object]] = [payloads4, payloads3, payloads3_binary]
+    kinds += [frames(4, True, 0), frames(3, True, 12)]
     first = [shared.encoded(framing(kind, encode)) for kind in kinds]
     again = [shared.encoded(framing(kind, encode)) for kind in kinds]
     assert all(one is other for one, other in zip(first, again, strict=True))
     assert asked == ["hello"] * len(kinds)
-    assert first[0] == b'4"hello"'
+    assert first[0] == [b'4"hello"']
     assert frames(4, True, 0) is frames(4, True, 0)
 
 
 def test_items_are_themselves() -> None:
     items = ["a", b"b", Packet(NOOP)]
-    assert framing(payload4, as_is)(items) == b"4a\x1eb" + b64encode(b"b") + b"\x1e6"
+    assert framing(payloads4, as_is)(items) == [b"4a", b"b" + b64encode(b"b"), b"6"]

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from twisted.logger import LogLevel, capturedLogs
 
 from chatroom.engineio import codec
-from chatroom.engineio.codec import MESSAGE, is_binary
+from chatroom.engineio.codec import MESSAGE, PACKETS, is_binary
 from chatroom.engineio.polling import LINGER, Polling
 from chatroom.events import Close
 from tests.rig import Peer
 from tests.test_engineio import INTERVAL, TIMEOUT
 from tests.test_engineio_websocket import SocketCase
 
-OFTEN = ["send", "send", "large", "binary", "get", "get", "get", "post", "heavy", "pong", "wait"]
+OFTEN = ["send", "burst", "large", "binary", "get", "get", "get", "post", "heavy", "pong", "wait"]
 CHANGES = ["probe", "upgrade", "change", "say", "say", "stop reading", "read"]
 SELDOM = ["two gets", "half a post", "lose", "lose get", "long", "close", "leave", "rubbish"]
 STEPS = st.sampled_from(3 * OFTEN + 3 * CHANGES + SELDOM)
@@ -46,6 +46,11 @@ class Model(SocketCase):
             if not socket.over:
                 self.sent.append(message)
             socket.send(message)
+        elif step == "burst":
+            messages = [f"{name}.{part}" for part in range(PACKETS + 4)]
+            if not socket.over:
+                self.sent += messages
+            socket.send(*messages)
         elif step == "two gets" or (step == "get" and self.idle):
             self.gets.append(self.ask(self.query))
         elif step in ("post", "heavy", "pong", "rubbish", "leave"):
@@ -95,6 +100,7 @@ class Model(SocketCase):
             if peer.status == 200:
                 binary = self.version == 3 and is_binary(peer.body)
                 packets = codec.packets(self.version, peer.body, binary, 10**6)
+                assert len(packets) <= PACKETS
                 found += [said.data for said in packets if said.kind == MESSAGE]
         for peer in self.sockets:
             for first, payload in peer.frames:
@@ -110,7 +116,7 @@ class Model(SocketCase):
 
     def catch_up(self) -> None:
         """Fetch all that is still to come."""
-        for _ in range(100):
+        for _ in range(200):
             if self.socket.over or self.heard() == self.sent:
                 return
             if not isinstance(self.socket.transport, Polling):

@@ -91,7 +91,8 @@ def test_server_that_stops_says_so(server: Echo) -> None:
         assert peer.read() == b"4hello"
         log = server.stop()
         assert peer.read()[:2] == (1012).to_bytes(2)
-    assert polling.getresponse().read() == b"1"
+    last = polling.getresponse()
+    assert (last.status, json.loads(last.read())["code"]) == (400, 1)
     polling.close()
     assert log.count("closed lost\n") == 2
     assert "Traceback" not in log

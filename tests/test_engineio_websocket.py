@@ -571,7 +571,11 @@ class Farewell(SocketCase):
         self.settle()
         assert peer.frames[-1][1][:2] == (1012).to_bytes(2)
         assert tried.code in (1008, 1012)
-        assert waiting.body == b"1"
+        assert error(waiting) == UNKNOWN
+        # The short way in, and the long one.
+        for more in ({}, {"Content-Length": "0"}):
+            assert self.connect(**more).status == 503
+        assert len(self.app.sockets) == 2
         assert self.app.ends == [False, False]
         assert gone == []
         peer.close(1012)

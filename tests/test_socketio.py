@@ -63,6 +63,10 @@ class Talking(GuestCase):
         assert [ann.answers[id] for id in (1, 2, 3)] == [[], [], []]
         assert ann.answers[4] == [{"room": "lobby", "messages": [], "more": False, "newer": False}]
         assert ann.answers[5] == [{"a": 1}]
+        # JavaScript's `undefined` is as good as nothing.
+        ann.emit("mine", None, id=8)
+        ann.emit("mine", id=9)
+        assert ann.answers[8] == ann.answers[9] == [{"rooms": []}]
         (empty,), (bad,) = ann.answers[6], ann.answers[7]
         assert (empty["code"], empty["event"], empty["nonce"]) == ("empty", "talk", "x")
         assert bad["code"] == "bad_message"

@@ -78,8 +78,11 @@ class Relaying(GuestCase):
         ):
             ann.packet(text)
         ann.packet(f'51-/broadcast,["serverMsg",{PLACE % 1}]', b"\1")
+        # Each of these would be sent to everybody.
+        many = ",".join([PLACE % 0] * 12)
+        ann.packet(f'51-/broadcast,["serverMsg",{many}]', bytes(60_000))
         errors = ann.said("error", "/broadcast")
-        assert [error["code"] for error in errors] == ["bad_message"] * 6
+        assert [error["code"] for error in errors] == ["bad_message"] * 7
         assert bob.all("/broadcast") == []
         for _ in range(50):
             ann.packet('2/broadcast,["talk"]')

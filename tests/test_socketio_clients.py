@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -30,6 +31,10 @@ class Client(Program):
     def emit(self, *values: Any) -> None:
         """Have it emit *values*, and print the answer if the last one is "ack"."""
         self.tell(json.dumps(values))
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
 
     @property
     def printed(self) -> list[dict[str, Any]]:
@@ -217,6 +222,30 @@ def test_a_client_that_polls_recovers_from_a_restart(daemon: Daemon, start: Star
     ann.emit("talk", {"message": "2", "room": "polls"}, "ack")
     ann.hear("talk", 2)
     assert [data["message"] for data in ann.said("talk")] == ["1", "2"]
+
+
+def test_python_that_polls_keeps_up_and_comes_back(daemon: Daemon, start: Start) -> None:
+    ann = start("python_socketio.py", daemon.url, transports=POLLING, auth={"room": "slow"})
+    ann.hear("init")
+    others = [start("v4.mjs", daemon.url, auth={"room": "slow"}) for _ in range(2)]
+    for other in others:
+        other.hear("init")
+    # All this waits for it: more than it takes in one answer.
+    ann.signal(signal.SIGSTOP)
+    for other in others:
+        for number in range(20):
+            other.emit("talk", {"message": f"{number}", "room": "slow"}, "ack")
+    for other in others:
+        other.wait("ack", 20)
+    ann.signal(signal.SIGCONT)
+    ann.hear("talk", 40)
+    # Each is told by a thread of its own.
+    assert sorted(data["id"] for data in ann.said("talk")) == list(range(1, 41))
+    assert len(ann.said("init")) == 1
+    daemon.stop()
+    assert ann.wait("disconnect")["disconnect"] == "transport error"
+    daemon.start()
+    assert len(ann.hear("init", 2)["messages"]) == 40
 
 
 def test_what_is_said_again_is_said_once(daemon: Daemon, start: Start) -> None:

@@ -97,6 +97,14 @@ def test_a_place_of_nothing_is_not_passed_on(place: dict[str, Any]) -> None:
         packet.values()
 
 
+@pytest.mark.parametrize("wrap", ["{0},{0}", "[{0},{0}]", '{0},{{"a":[{0}]}}', "{0},{1},{0}"])
+def test_an_attachment_has_one_place(wrap: str) -> None:
+    places = [json.dumps({"_placeholder": True, "num": number}) for number in range(2)]
+    packet = decoded(f'52-["foo",{wrap.format(*places)}]', b"\1", b"\2")
+    with pytest.raises(BadPacket, match="place already"):
+        packet.values()
+
+
 def test_where_there_is_no_binary_data_nothing_is_a_place() -> None:
     place = {"_placeholder": True, "num": 9}
     assert decoded(f'2["foo",{json.dumps(place)}]').values() == [place]

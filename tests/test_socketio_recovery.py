@@ -9,7 +9,7 @@ from unittest.mock import patch
 from msgspec.structs import replace
 
 from chatroom.chat import Chat
-from chatroom.events import encode
+from chatroom.events import encode, parse_cursor
 from chatroom.room import RESUME
 from chatroom.socketio import recovery
 from tests.guests import Guest, GuestCase
@@ -250,6 +250,55 @@ class NotRecovering(GuestCase):
             again = self.guest(pid=back.welcome["pid"], offset=back.offset, **wish)
             assert again.welcome == back.welcome
             self.settle(20)
+
+    def test_an_offset_that_is_the_same_in_another_past(self) -> None:
+        # At once in the new room, and only when something was said there.
+        for behind in (0, 1):
+            one, two = f"one{behind}", f"two{behind}"
+            for room, count in ((one, 3), (two, 3 - behind)):
+                for number in range(count):
+                    self.guest(room=room).talk(f"{number}", room=room)
+            ann, bob = self.guest(room=one), self.guest(room=two)
+            had = ann.offset
+            ann.cut()
+            back = self.again(ann, room=two)
+            self.assert_afresh(back, ann)
+            if behind:
+                bob.talk("now it is the same", room=two)
+            assert had != back.offset
+            assert parse_cursor(back.offset or "") == parse_cursor(had or "")
+            back.cut()
+            bob.talk("missed", room=two)
+            again = self.again(back, room=two)
+            assert (again.welcome, again.names) == (back.welcome, ["talk", "users"])
+            # And back, from an offset that is spelled otherwise.
+            again.cut()
+            self.guest(room=one).talk("the same again", room=one)
+            other = self.again(again, room=one)
+            self.assert_afresh(other, again)
+            assert parse_cursor(other.offset or "") == parse_cursor(again.offset or "")
+            other.cut()
+            last = self.again(other, room=one)
+            assert (last.welcome, last.names) == (other.welcome, ["users"])
+
+    def test_who_was_somebody_else_in_between(self) -> None:
+        self.guest().talk("hello")
+        ann, bob = self.guest(name="Ann"), self.guest(name="Bob")
+        tokens = [guest.said("init")[0]["self"]["token"] for guest in (ann, bob)]
+        for number in range(1, 7):
+            ann.cut()
+            token = tokens[number % 2]
+            back = self.again(ann, token=token)
+            self.assert_afresh(back, ann)
+            back.cut()
+            # With nothing said since, and then with something.
+            again = self.again(back, token=token)
+            assert (again.welcome, again.names) == (back.welcome, ["users"])
+            again.cut()
+            bob.talk("missed")
+            kept = {"pid": back.welcome["pid"], "offset": back.offset}
+            ann = self.guest(**kept, token=token)
+            assert (ann.welcome, ann.names) == (back.welcome, ["talk", "users"])
 
     def test_another_store(self) -> None:
         ann = self.guest(name="Ann")

@@ -96,7 +96,7 @@ class StreamTests(ListeningCase):
     def test_a_stream_begins_with_init(self) -> None:
         stream = self.stream("Tea", name="Ada")
         assert stream.status == 200
-        assert stream.header("Content-Type") == "text/event-stream"
+        assert stream.header("Content-Type") == "text/event-stream; charset=utf-8"
         assert stream.header("Cache-Control") == "no-store"
         assert stream.header("X-Accel-Buffering") == "no"
         assert stream.header("Content-Length") is None
@@ -169,7 +169,7 @@ class StreamTests(ListeningCase):
         for version in ("1.0", "1.1"):
             stream = self.ask("/rooms/lobby/events?name=Ada", "HEAD", version)
             assert stream.status == 200
-            assert stream.header("Content-Type") == "text/event-stream"
+            assert stream.header("Content-Type") == "text/event-stream; charset=utf-8"
             assert stream.header("Content-Length") is None
             assert stream.body == b""
         # The connection is good for another request.
@@ -256,6 +256,7 @@ class OriginTests(ListeningCase):
     def test_pages_of_listed_sites_may_listen(self) -> None:
         stream = self.ask("/rooms/lobby/events", Origin="https://friend.example")
         assert stream.header("Access-Control-Allow-Origin") == "https://friend.example"
+        assert stream.header("Access-Control-Allow-Credentials") == "true"
         assert "Origin" in str(stream.header("Vary"))
         assert stream.names() == ["init"]
 
@@ -264,6 +265,7 @@ class OriginTests(ListeningCase):
         assert refused.status == 403
         assert refused.json["code"] == "forbidden"
         assert refused.header("Access-Control-Allow-Origin") is None
+        assert refused.header("Access-Control-Allow-Credentials") is None
         assert self.chat.users == {}
 
     def test_a_page_may_say_where_it_was(self) -> None:
@@ -276,8 +278,19 @@ class OriginTests(ListeningCase):
         )
         assert answer.status == 204
         assert answer.header("Access-Control-Allow-Origin") == "https://friend.example"
+        assert answer.header("Access-Control-Allow-Credentials") == "true"
         allowed = str(answer.header("Access-Control-Allow-Headers")).lower().split(", ")
         assert {"last-event-id", "authorization"} <= set(allowed)
+
+
+class AnyOriginTests(ListeningCase):
+    origins = ("*",)
+
+    def test_pages_of_any_site_may_listen_but_as_nobody(self) -> None:
+        stream = self.ask("/rooms/lobby/events", Origin="https://foe.example")
+        assert stream.header("Access-Control-Allow-Origin") == "https://foe.example"
+        assert stream.header("Access-Control-Allow-Credentials") is None
+        assert stream.names() == ["init"]
 
 
 class ReturnTests(ListeningCase):
@@ -310,6 +323,15 @@ class ReturnTests(ListeningCase):
     def test_last_event_id_is_later_than_after(self) -> None:
         epoch = self.log.epoch
         stream = self.ask(f"/rooms/lobby/events?after={epoch}-1", Last_Event_ID=f"{epoch}-4")
+        assert self.ids(stream) == (True, [5])
+
+    def test_last_event_id_of_who_may_set_no_header(self) -> None:
+        epoch = self.log.epoch
+        stream = self.stream(lastEventId=f"{epoch}-4")
+        assert self.ids(stream) == (True, [5])
+        assert self.ids(self.stream(lastEventId=f"{epoch}-4", after=f"{epoch}-1")) == (True, [5])
+        assert self.ids(self.stream(lastEventId="nonsense")) == (False, [1, 2, 3, 4])
+        stream = self.ask(f"/rooms/lobby/events?lastEventId={epoch}-1", Last_Event_ID=f"{epoch}-4")
         assert self.ids(stream) == (True, [5])
 
     def test_nothing_was_missed(self) -> None:

@@ -401,6 +401,42 @@ class Compression(RoomCase):
         ((_, payload),) = peer.frames
         assert json.loads(inflated(payload, 9))["event"] == "init"
 
+    def test_a_client_whose_own_window_is_small_is_told_no_larger_one(self) -> None:
+        for bits in range(8, 16):
+            offer = f"permessage-deflate; client_max_window_bits={bits}"
+            # The short way in, and the long one.
+            for more in ({}, {"Content-Length": "0"}):
+                peer = self.enter(Sec_WebSocket_Extensions=offer, **more)
+                assert peer.header("Sec-WebSocket-Extensions") == (
+                    "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+                    + ("; client_max_window_bits=12" if bits >= 12 else "")
+                )
+                said = '{"event":"ping","data":{"a":"%s"}}' % ("long " * 200)
+                deflate = zlib.compressobj(wbits=-min(max(bits, 9), 12))
+                body = deflate.compress(said.encode()) + deflate.flush(zlib.Z_SYNC_FLUSH)
+                peer.frame(0xC1, body[:-4])
+                self.settle()
+                assert [name for name, _ in peer.events] == ["init", "pong"]
+                peer.close()
+                self.settle(10)
+
+    def test_an_offer_that_cannot_be_taken_is_declined(self) -> None:
+        for params in (
+            "server_max_window_bits=8",
+            "server_max_window_bits=16",
+            "client_max_window_bits=7",
+            "client_max_window_bits=9; client_max_window_bits=9",
+            "unknown=1",
+        ):
+            offer = f"permessage-deflate; {params}"
+            peer = self.enter(Sec_WebSocket_Extensions=offer)
+            assert (peer.status, peer.header("Sec-WebSocket-Extensions")) == (101, None), params
+            assert peer.events[0][0] == "init"
+            second = f"{offer}, permessage-deflate; server_max_window_bits=9"
+            peer = self.enter(Sec_WebSocket_Extensions=second)
+            assert "server_max_window_bits=9" in (peer.header("Sec-WebSocket-Extensions") or "")
+            self.settle(10)
+
     def test_other_extensions_are_not_taken(self) -> None:
         peer = self.enter(Sec_WebSocket_Extensions="permessage-bzip2, x-webkit-deflate-frame")
         assert peer.header("Sec-WebSocket-Extensions") is None

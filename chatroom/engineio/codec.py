@@ -21,7 +21,10 @@ OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = range(7)
 MOST = 4096
 """So many packets may be in one payload."""
 
-C = TypeVar("C")
+PACKETS = 16
+"""So many packets go out in one payload: python-engineio takes no more, and breaks off."""
+
+T = TypeVar("T")
 
 _KINDS = "0123456"
 _SEPARATOR = "\x1e"
@@ -29,6 +32,7 @@ _SEPARATOR = "\x1e"
 _LENGTH = re.compile(rb"((?:[0-9]\0){1,10}):\0", re.DOTALL)
 _BINARY_LENGTH = re.compile(rb"([\0\1])([\0-\x09]{1,10})\xff", re.DOTALL)
 _DIGITS = bytes.maketrans(bytes(range(10)), b"0123456789")
+_PAIR = re.compile("[\U00010000-\U0010ffff]")
 
 
 class Malformed(ValueError):
@@ -47,7 +51,7 @@ class Packet(NamedTuple):
 
 
 Item = str | bytes | Packet
-Kind = Callable[[Sequence[Item]], bytes]
+Kind = Callable[[Sequence[Item]], T]
 
 
 # What comes in.
@@ -153,31 +157,36 @@ def as_is(items: Sequence[Item]) -> Sequence[Item]:
 
 
 @cache
-def framing(kind: Kind, encode: Callable[[Any], Sequence[Item]]) -> Callable[[Any], bytes]:
-    """Return what makes the bytes of a *kind* out of what *encode* makes items of."""
+def framing(kind: Kind[T], encode: Callable[[Any], Sequence[Item]]) -> Callable[[Any], T]:
+    """Return what makes a *kind* of bytes out of what *encode* makes items of."""
     return lambda content: kind(encode(content))
 
 
-def payload4(items: Sequence[Item]) -> bytes:
-    """Return *items* as a payload of version 4."""
-    return _SEPARATOR.join([_text(4, item) for item in items]).encode()
+def payloads4(items: Sequence[Item]) -> list[bytes]:
+    """Return *items* as payloads of version 4, one of each."""
+    return [_text(4, item).encode() for item in items]
 
 
-def payload3(items: Sequence[Item]) -> bytes:
-    """Return *items* as a payload of version 3 that is text."""
-    parts = []
+def payloads3(items: Sequence[Item]) -> list[bytes]:
+    """Return *items* as payloads of version 3 that are text, one of each."""
+    payloads = []
     for item in items:
         text = _text(3, item)
         length = len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
-        parts.append(f"{length}:{text}")
-    return "".join(parts).encode()
+        payloads.append(f"{length}:{text}".encode())
+    return payloads
 
 
-def payload3_binary(items: Sequence[Item]) -> bytes:
-    """Return *items* as a payload of version 3 that is binary if something in it is."""
-    if not any(isinstance(item, bytes) for item in items):
-        return payload3(items)
-    parts = []
+def payloads3_binary(items: Sequence[Item]) -> list[bytes]:
+    """
+    Return *items* as payloads of version 3, one of each, that are binary if something in them is.
+
+    So they are if clients in other languages than JavaScript would count characters otherwise: in
+    binary payloads it is bytes that count.
+    """
+    if not any(isinstance(item, bytes) or _PAIR.search(_text(3, item)) for item in items):
+        return payloads3(items)
+    payloads = []
     for item in items:
         first, data = 0, b""
         if isinstance(item, bytes):
@@ -185,12 +194,12 @@ def payload3_binary(items: Sequence[Item]) -> bytes:
         else:
             data = _text(3, item).encode()
         digits = bytes([int(digit) for digit in str(len(data))])
-        parts.append(b"%c%b\xff%b" % (first, digits, data))
-    return b"".join(parts)
+        payloads.append(b"%c%b\xff%b" % (first, digits, data))
+    return payloads
 
 
 def joined(version: int, payloads: Sequence[bytes]) -> tuple[bytes, int]:
-    """Return as many of *payloads* as can be one, and how many these are."""
+    """Return as many of *payloads*, of a packet each, as can be one, and how many these are."""
     if version == 4:
         return _SEPARATOR.encode().join(payloads), len(payloads)
     first = is_binary(payloads[0])
@@ -201,12 +210,12 @@ def joined(version: int, payloads: Sequence[bytes]) -> tuple[bytes, int]:
 
 
 def is_binary(payload: bytes) -> bool:
-    """Return whether *payload* is one of `payload3_binary` that is not text."""
+    """Return whether *payload* is one of `payloads3_binary` that is not text."""
     return payload[0] <= 1
 
 
 @cache
-def frames(version: int, binary: bool, bits: int) -> Kind:
+def frames(version: int, binary: bool, bits: int) -> Kind[bytes]:
     """
     Return what makes WebSocket frames of items.
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.task import deferLater
@@ -17,6 +14,18 @@ from chatroom.answers import Origins, Places, answer, client, cross, header, par
 from chatroom.engineio.codec import Malformed, TooLarge
 from chatroom.engineio.polling import Payload, Polling, Polls
 from chatroom.engineio.socket import Application, Query, Socket, Sockets
+from chatroom.engineio.trouble import (
+    FORBIDDEN,
+    METHOD,
+    REQUEST,
+    SESSION,
+    STOPPING,
+    TOO_LARGE,
+    TRANSPORT,
+    VERSION,
+    Trouble,
+    refuse,
+)
 from chatroom.engineio.websocket import EngineFactory
 from chatroom.events import Close
 from chatroom.fast import Opening
@@ -25,25 +34,6 @@ from chatroom.site import Entrance, Intake, Nothing, Request
 
 PAYLOAD = 65_536
 """The most bytes of one message that comes in."""
-
-
-class Trouble(NamedTuple):
-    """What is wrong with a request: what clients know it by, its *words*, and the *status*."""
-
-    code: int
-    words: str
-    status: int = 400
-    retry: float | None = None
-
-
-TRANSPORT = Trouble(0, "Transport unknown")
-SESSION = Trouble(1, "Session ID unknown")
-METHOD = Trouble(2, "Bad handshake method")
-REQUEST = Trouble(3, "Bad request")
-FORBIDDEN = 4
-VERSION = Trouble(5, "Unsupported protocol version")
-TOO_LARGE = Trouble(3, "Payload too large", 413)
-"""These numbers and most of these words are those of the reference server."""
 
 
 class WebSockets(Upgrade):
@@ -95,9 +85,11 @@ class EngineDoor(Intake, Entrance):
         self._polls = Polls(reactor, max_payload)
         self._factory = EngineFactory(reactor, self._sockets)
         self._websockets = WebSockets(self, self._factory, origins)
+        self._stopping = False
 
     def farewell(self) -> Deferred[Any]:
-        """End all sockets; they may come back. Fires when they are gone, soon."""
+        """End all sockets, and begin no other; they may come back. Fires when they are gone, soon."""
+        self._stopping = True
         for socket in list(self._sockets.by_id.values()):
             socket.close(Close.RESTART, "the server is stopping; come back soon")
         # Behind what tells the application.
@@ -107,24 +99,21 @@ class EngineDoor(Intake, Entrance):
     # Requests.
 
     def admit(self, request: Request, length: int | None) -> Nothing:
-        query = parameters(request)
-        socket = self._sockets.by_id.get(query.get("sid", [""])[-1])
-        polling = None if socket is None else socket.transport
-        if (
-            request.method == b"POST"
-            and isinstance(polling, Polling)
-            and self._origins.admit(request)
-        ):
+        polling = self._polling(parameters(request).get("sid", [""])[-1])
+        if request.method == b"POST" and polling is not None and self._origins.admit(request):
             return polling.admit(request, length)
         return Nothing()
 
     def render(self, request: server.Request) -> bytes | int:
         """Answer *request*, whatever its method."""
         if header(request, "origin") is not None:
-            # Clients of version 3 ask for this unless they are told otherwise. No cookie counts here.
+            # Clients of version 3 ask for this unless they are told otherwise, wherever they are.
             request.setHeader("Access-Control-Allow-Credentials", "true")
         if request.method == b"OPTIONS":
-            return preflight(request, self._origins, "GET, POST", "Authorization, Content-Type")
+            # The option `extraHeaders` of clients; none of these means anything here.
+            asked = header(request, "access-control-request-headers")
+            headers = asked or "Authorization, Content-Type"
+            return preflight(request, self._origins, "GET, POST", headers)
         if (strange := cross(request, self._origins)) is not None:
             return refuse(request, Trouble(FORBIDDEN, strange.words, strange.status))
         if request.postpath not in ([], [b""]):
@@ -138,15 +127,21 @@ class EngineDoor(Intake, Entrance):
         sid = query.get("sid", [""])[-1]
         if not sid:
             return self._begin(request, query)
-        socket = self._sockets.by_id.get(sid)
-        polling = socket.transport if socket is not None else self._polls.leaving[sid]
-        assert isinstance(polling, Polling)
+        polling = self._polling(sid)
+        assert polling is not None
         if request.method == b"POST":
             return self._post(request, polling)
         if not polling.poll(request):
             polling.socket.drop()
             return refuse(request, REQUEST)
         return server.NOT_DONE_YET
+
+    def _polling(self, sid: str) -> Polling | None:
+        """Return the transport of *sid* if it polls, be it only for what waits after its end."""
+        socket = self._sockets.by_id.get(sid)
+        if socket is None:
+            return self._polls.leaving.get(sid)
+        return socket.transport if isinstance(socket.transport, Polling) else None
 
     def _begin(self, request: server.Request, query: Query) -> bytes | int:
         who = client(request)
@@ -198,7 +193,9 @@ class EngineDoor(Intake, Entrance):
             if method != b"GET":
                 return METHOD
         elif (socket := self._sockets.by_id.get(sid)) is None:
-            if sid not in self._polls.leaving or method != b"GET" or transport != "polling":
+            # What still comes is for nobody, but must not keep the client from what waits for it.
+            known = sid in self._polls.leaving and method in (b"GET", b"POST")
+            if not known or transport != "polling":
                 return SESSION
         elif (
             version != str(socket.version)
@@ -212,19 +209,9 @@ class EngineDoor(Intake, Entrance):
 
     def full(self, who: str) -> Trouble | None:
         """Return why there is no place for one more from the address *who*, if so."""
+        if self._stopping:
+            return STOPPING
         refusal = self._places.refused(who)
         if refusal is None:
             return None
         return Trouble(FORBIDDEN, refusal.words, refusal.status, refusal.retry)
-
-
-def refuse(request: server.Request, trouble: Trouble) -> bytes:
-    """Set the status of *trouble* and return it as clients expect it."""
-    request.setResponseCode(trouble.status, HTTPStatus(trouble.status).phrase.encode())
-    request.setHeader("Content-Type", "application/json")
-    request.setHeader("Cache-Control", "no-store")
-    if trouble.retry is not None:
-        request.setHeader("Retry-After", str(math.ceil(trouble.retry)))
-    if request.method == b"HEAD":
-        return b""
-    return msgspec.json.encode({"code": trouble.code, "message": trouble.words})

@@ -47,7 +47,7 @@ class EngineProtocol(Hardened):
     bits = 0
     """The logarithm of the window that what is sent is compressed for, 0 for none."""
     socket: Socket | None = None
-    _kind: tuple[Kind]
+    _kind: tuple[Kind[bytes]]
     _polling: Polling | None = None
     _probed = False
     _full = False

@@ -71,10 +71,13 @@ class Packet(Struct):
         """
         Return the arguments behind the name of the event, with the binary data in its places.
 
-        Raises `BadPacket`.
+        Each attachment has one place: what is sent on has an attachment for each, and so it is not
+        more than what came. Raises `BadPacket`.
         """
+        left = dict(enumerate(self.attachments))
         try:
-            return [_filled(_any.decode(raw), self.attachments) for raw in self.arguments[1:]]
+            values = [_any.decode(raw) for raw in self.arguments[1:]]
+            return [_filled(value, left) for value in values] if left else values
         except (ValueError, RecursionError) as error:
             raise BadPacket(str(error)) from error
 
@@ -189,23 +192,21 @@ def _json(value: object) -> str:
     return _encode(value).decode()
 
 
-def _filled(value: Any, attachments: Sequence[bytes]) -> Any:
-    """Return *value* with each of *attachments* in its place. Raises `BadPacket`."""
-    if not attachments:
-        return value
+def _filled(value: Any, left: dict[int, bytes]) -> Any:
+    """Return *value* with attachments in their places, taken out of *left*. Raises `BadPacket`."""
     if isinstance(value, list):
-        return [_filled(item, attachments) for item in value]
+        return [_filled(item, left) for item in value]
     if not isinstance(value, dict):
         return value
     if "_placeholder" not in value:
-        return {key: _filled(item, attachments) for key, item in value.items()}
+        return {key: _filled(item, left) for key, item in value.items()}
     # Other clients would break off on what is nearly one.
     number = value.get("num")
     if value["_placeholder"] is not True or type(number) is not int:
         raise BadPacket("that is no place of an attachment")
-    if not 0 <= number < len(attachments):
-        raise BadPacket("there is no such attachment")
-    return attachments[number]
+    if number not in left:
+        raise BadPacket("there is no such attachment, or it has a place already")
+    return left.pop(number)
 
 
 def _emptied(value: Any, attachments: list[bytes]) -> Any:

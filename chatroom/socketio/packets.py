@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from chatroom.events import Change, Event, Init, Message, cursor, encode
+from chatroom.events import Change, Event, Init, Message, encode
 from chatroom.socketio.codec import Kind
 
 Encode = Callable[[Sequence[Event]], Sequence[str]]
@@ -20,14 +20,14 @@ def lost(events: Sequence[Event]) -> list[str]:
     return [packet(event, ',""') for event in events]
 
 
-def following(epoch: str) -> Encode:
-    """Return what encodes events, and puts the cursor behind those that move it."""
+def following(epoch: str, zero: str = "") -> Encode:
+    """Return what encodes events, with their `cursor` (and *zero* in it) behind those that have one."""
 
     def followed(events: Sequence[Event]) -> list[str]:
         return [packet(event, behind(place(event))) for event in events]
 
     def behind(id: int) -> str:
-        return f',"{cursor(epoch, id)}"' if id >= 0 else ""
+        return f',"{epoch}-{zero}{id}"' if id >= 0 else ""
 
     return followed
 

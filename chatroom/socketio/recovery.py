@@ -21,7 +21,7 @@ class Past(NamedTuple):
     What a ``pid`` says: the *token* of a user, and the *room* that they began in.
 
     It is nobody else's business. *salt* tells apart those of one user. *had* is the offset that the
-    client had by then, which it keeps until it gets another one.
+    client had by then, which it keeps until it gets another one: who comes with it has got none.
     """
 
     token: str

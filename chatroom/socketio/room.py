@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from chatroom.chat import Chat, Session
 from chatroom.commands import LOBBY, command
-from chatroom.events import Batch, Close, CommonInit, Event, ReadTo, parse_cursor
+from chatroom.events import Batch, Close, CommonInit, Event, ReadTo, cursor, parse_cursor
 from chatroom.log import Unavailable
 from chatroom.names import BadName, room_name
 from chatroom.socketio import packets, recovery
@@ -36,8 +36,14 @@ class Doorway:
 
     def __init__(self, chat: Chat) -> None:
         self.chat = chat
-        self.following = packets.following(chat.log.epoch)
+        self._plain = packets.following(chat.log.epoch)
+        self._otherwise = packets.following(chat.log.epoch, "0")
         self._missed: tuple[object, Batch] = None, Batch(())
+
+    def following(self, had: str) -> packets.Encode:
+        """Return what encodes events, with cursors, for who had the offset *had*: none is the same."""
+        _, id = parse_cursor(had) or (None, 0)
+        return self._otherwise if had == cursor(self.chat.log.epoch, id) else self._plain
 
     def missed(self, init: CommonInit) -> Batch:
         """Return what those have missed who go on with *init*: all of them where others do."""
@@ -63,6 +69,7 @@ class RoomSeat(Seat):
 
     session: Session | None = None
     _past: recovery.Past | None = None
+    _recovers = False
     _resuming = False
     _had = ""
     _begun = False
@@ -94,6 +101,9 @@ class RoomSeat(Seat):
             self.end(Close.TRY_AGAIN, "you send much and read nothing")
             return
         data = packet.arguments[1] if len(packet.arguments) > 1 else _NOTHING
+        if bytes(data) == b"null":
+            # What JavaScript makes of `undefined`.
+            data = _NOTHING
         told = None if packet.id is None else partial(self._answer, packet.id)
         session.receive(command(packet.event, data), told)
 
@@ -116,7 +126,7 @@ class RoomSeat(Seat):
         if not self._begun:
             batch = self._begin(batch)
         encode = self._encode
-        if encode is self._doorway.following:
+        if encode not in (packets.plain, packets.lost):
             newest = batch.encoded(packets.newest)
             assert self.session is not None
             if self.session.rooms is not self._alone:
@@ -137,7 +147,7 @@ class RoomSeat(Seat):
         epoch = epoch or _text(wishes, "epoch")
         room_name(room)
         if self.recent and recovers(wishes):
-            self._encode = self._doorway.following
+            self._recovers = True
             past = recovery.parse(wishes.get("pid"))
             offset = parse_cursor(_text(wishes, "offset") or "")
             if offset is not None:
@@ -159,13 +169,14 @@ class RoomSeat(Seat):
         self._begun = True
         init, *others = batch.content
         assert isinstance(init, CommonInit) and self.session is not None
-        if self._encode is packets.plain:
+        if not self._recovers:
             self.accept(sid=secrets.token_urlsafe(15))
             return batch
         self._alone = self.session.rooms
         past, token = self._past, init.self.token
         if past is None or past.token != token or (self._resuming and not init.resumed):
             past, self._resuming = recovery.begin(token, init.room, self._had), False
+        self._encode = self._doorway.following(past.had)
         self.accept(sid=past.sid, pid=past.pid)
         if not self._resuming:
             return batch

@@ -87,7 +87,7 @@ class SsePerson(ListeningPerson):
     def _begun(self, head: Answer) -> None:
         self._head, self.status = head, head.status
         if head.status == 200:
-            assert head.headers["content-type"] == "text/event-stream"
+            assert head.headers["content-type"] == "text/event-stream; charset=utf-8"
             assert head.headers["cache-control"] == "no-store"
 
     def _piece(self, data: bytes) -> None:

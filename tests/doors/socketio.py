@@ -140,7 +140,10 @@ class SocketIoPerson(Person):
         if answer.status != 200:
             self._over = True
             return
-        for packet in self._split(answer.body.decode()):
+        found = self._split(answer.body)
+        # The most that python-engineio takes.
+        assert len(found) <= 16
+        for packet in found:
             self._packet(packet)
         if not self._over and not self._probing and not self._polling.lost:
             self._poll()
@@ -149,8 +152,8 @@ class SocketIoPerson(Person):
             self._upgraded = True
             self._frame("5")
 
-    def _split(self, payload: str) -> list[str]:
-        return payload.split(SEPARATOR)
+    def _split(self, payload: bytes) -> list[str]:
+        return payload.decode().split(SEPARATOR)
 
     def _join(self, packet: str) -> str:
         return packet
@@ -295,14 +298,21 @@ class OldPollingIoPerson(OldIoPerson):
 
     polls = acks = True
 
-    def _split(self, payload: str) -> list[str]:
+    def _split(self, payload: bytes) -> list[str]:
         found = []
-        while payload:
-            size, _, payload = payload.partition(":")
-            # As JavaScript counts: in units of UTF-16.
-            units = payload.encode("utf-16-le")
-            found.append(units[: 2 * int(size)].decode("utf-16-le"))
-            payload = units[2 * int(size) :].decode("utf-16-le")
+        if payload[0]:
+            # All count such characters alike; what has others is binary.
+            text = payload.decode()
+            while text:
+                size, _, text = text.partition(":")
+                found.append(text[: int(size)])
+                assert max(found[-1]) <= "\uffff"
+                text = text[int(size) :]
+        while payload and not payload[0]:
+            digits, _, rest = payload[1:].partition(b"\xff")
+            size = "".join(map(str, digits))
+            found.append(rest[: int(size)].decode())
+            payload = rest[int(size) :]
         return found
 
     def _join(self, packet: str) -> str:
