@@ -48,7 +48,9 @@ class Way(NamedTuple):
 def way(transport: Any) -> Way | None:
     """Return how far what was written to *transport* has come; None where only Linux could tell."""
     sock = getattr(transport, "socket", None)
-    if sock is None or sock.family == socket.AF_UNIX or not hasattr(socket, "TCP_INFO"):
+    if not isinstance(sock, socket.socket) or sock.family == socket.AF_UNIX:
+        return None
+    if not hasattr(socket, "TCP_INFO"):
         return None
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED_AT + _ACKED.size)
     if len(info) < _ACKED_AT + _ACKED.size:

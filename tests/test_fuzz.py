@@ -113,7 +113,7 @@ class InMemory(SynchronousTestCase):
         self.assertRegex(told, r"not as it is by \d+|the versions|which is not as")
 
     def test_a_file_that_stays_is_found(self) -> None:
-        self.patch(Folder, "remove", lambda folder, id: None)
+        self.patch(Folder, "_remove", lambda folder, id: None)
         told = "\n".join(self.run_small(400, 240).faults)
         self.assertRegex(told, r"left after round \d: {'bytes of files': \d+}")
 
