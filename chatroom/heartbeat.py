@@ -52,11 +52,15 @@ def way(transport: Any) -> Way | None:
         return None
     if not hasattr(socket, "TCP_INFO"):
         return None
-    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED_AT + _ACKED.size)
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED_AT + _ACKED.size)
+        (sent,) = _INT.unpack(ioctl(sock, TIOCOUTQ, bytes(_INT.size)))
+    except OSError:
+        # It is closed, or of a kind that has nothing of this.
+        return None
     if len(info) < _ACKED_AT + _ACKED.size:
         return None
     (taken,) = _ACKED.unpack_from(info, _ACKED_AT)
-    (sent,) = _INT.unpack(ioctl(sock, TIOCOUTQ, bytes(_INT.size)))
     return Way(taken, taken + sent + len(transport.dataBuffer) - transport.offset)
 
 

@@ -350,6 +350,10 @@ def test_where_nobody_can_tell_there_is_no_way(monkeypatch: pytest.MonkeyPatch) 
     with Line() as line:
         with mock.patch.object(heartbeat, "_ACKED_AT", 1000):
             assert heartbeat.way(line) is None
+        closed = Line()
+        with closed:
+            pass
+        assert heartbeat.way(closed) is None
         monkeypatch.delattr(socket, "TCP_INFO", raising=False)
         assert heartbeat.way(line) is None
 
