@@ -922,6 +922,27 @@ def test_no_index_can_be_made(store: Store, lines: list[str], eager: None) -> No
         assert desk.find("hello") == [("lobby", 1)]
 
 
+def test_nobody_comes_between_what_is_read_and_what_is_written(store: Store) -> None:
+    store.say("hello")
+    path = index_path(store.path)
+    with (
+        contextlib.closing(IndexFile(store.path)) as file,
+        contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=0.0)) as other,
+    ):
+        tried: list[str] = []
+
+        def write(statement: str) -> None:
+            if not statement.startswith("BEGIN"):
+                try:
+                    other.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError as error:
+                    tried.append(str(error))
+
+        file._db.set_trace_callback(write)
+        assert file.take(1)
+        assert set(tried) == {"database is locked"}
+
+
 def test_what_is_there_is_found_while_the_index_cannot_be_written(
     store: Store, lines: list[str], eager: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -931,6 +952,8 @@ def test_what_is_there_is_found_while_the_index_cannot_be_written(
         desk.idle()
         with reading(index_path(store.path)) as other:
             other.execute("BEGIN IMMEDIATE")
+            assert desk.find("hello") == [("lobby", 1)]
+            assert lines == []
             store.say("hello")
             assert desk.find("hello") == [("lobby", 1)]
             assert len(lines) == 1

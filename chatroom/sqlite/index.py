@@ -456,7 +456,9 @@ class IndexFile:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._db:
-            self._db.execute("BEGIN")
+            # After it has read, SQLite waits for nobody's lock: not even for a reader's, who may hold
+            # one for a moment.
+            self._db.execute("BEGIN IMMEDIATE")
             yield
 
 

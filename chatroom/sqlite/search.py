@@ -3,8 +3,9 @@ Full-text search over a store: asked in the reactor's thread, answered by a thre
 
 The thread takes up what the store has committed, in small steps with pauses, and searches in between.
 A search comes first: what had been said before it was asked is taken up before it is answered,
-unless that is much. It is answered soon, if need be with a part of what there is to be found. While the process is busy the pauses are long, so that nobody notices; what is
-left behind then is made up for later.
+unless that is much. It is answered soon, if need be with a part of what there is to be found. While
+the process is busy the pauses are long, so that nobody notices; what is left behind then is made up
+for later.
 
 The index is worth nothing that could not be had again. Where anything is wrong with it, it is made
 anew from the store.
@@ -192,7 +193,7 @@ class Index:
     def _catch_up(self, file: IndexFile) -> None:
         """Take up what has been said until now, if that does not take long."""
         end = file.end
-        if file.behind(end) <= NEAR:
+        if 0 < file.behind(end) <= NEAR:
             while file.take(NEAR, end):
                 pass
 
