@@ -71,8 +71,8 @@ class Store:
     def edit(self, of: int, text: str, room: str = "lobby") -> None:
         self.write(keep(Edited(0, room, of, text, "text", ANN, TIME), room))
 
-    def delete(self, of: int, room: str = "lobby") -> None:
-        self.write(keep(Deleted(0, room, of, ANN, TIME), room))
+    def delete(self, *of: int, room: str = "lobby") -> None:
+        self.write(*(keep(Deleted(0, room, id, ANN, TIME), room) for id in of))
 
 
 class Desk:
@@ -335,7 +335,7 @@ def test_edits_and_deletes(store: Store) -> None:
         # What changes nothing.
         store.edit(2, "risen")
         store.edit(99, "nothing")
-        store.delete(99, "elsewhere")
+        store.delete(99, room="elsewhere")
         assert desk.find("risen") == desk.find("nothing") == []
 
 
@@ -388,7 +388,7 @@ def test_it_finds_what_reading_everything_finds(
                     if (room, id) in now:
                         now[room, id] = text
                 else:
-                    store.delete(id, room)
+                    store.delete(id, room=room)
                     now.pop((room, id), None)
             elif what == "take":
                 file.take(which)
@@ -519,6 +519,18 @@ def test_pauses_are_in_proportion() -> None:
         assert 0 <= pace.pause(took) <= took * search.YIELD
 
 
+@pytest.mark.parametrize(
+    ("spent", "pause"), [(0.0, 0.0), (0.5, 0.25), (1.0, 1.0), (1.5, 1.0), (-1.5, 0.0)]
+)
+def test_a_pause_is_as_long_as_the_others_are_busy(
+    monkeypatch: pytest.MonkeyPatch, spent: float, pause: float
+) -> None:
+    # More than all, and less than nothing: the two clocks are not read at once.
+    clock = iter([(5.0, 2.0), (6.0, 2.0 + spent)])
+    monkeypatch.setattr(search._Pace, "_now", lambda _: next(clock))
+    assert search._Pace().pause(0.01) == pytest.approx(0.01 * search.YIELD * pause)
+
+
 def test_it_keeps_nobody_from_writing(store: Store) -> None:
     store.say("hello")
     with contextlib.closing(IndexFile(store.path)) as file:
@@ -583,7 +595,7 @@ def test_nothing_is_left_of_what_was_deleted(
         store.delete(ids[2])
         store.delete(ids[3])
         store.delete(ids[6])
-        store.delete(1, OURS)
+        store.delete(1, room=OURS)
         desk.idle()
 
         def gone() -> bool:
@@ -668,8 +680,7 @@ def test_one_shard_after_the_other(
     store.say(*(f"word{n}" for n in range(8)))
     with Desk(store.path) as desk:
         desk.idle()
-        store.delete(1)
-        store.delete(8)
+        store.delete(1, 8)
 
         def left() -> list[int]:
             desk.index.committed()
@@ -943,6 +954,19 @@ def test_nobody_comes_between_what_is_read_and_what_is_written(store: Store) -> 
         assert set(tried) == {"database is locked"}
 
 
+def test_a_search_with_nothing_new_asks_for_no_lock(
+    store: Store, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "BUSY", 0.0)
+    monkeypatch.setattr(Index, "_step", lambda *_: math.inf)
+    store.say("hello")
+    whole(store.path).close()
+    with Desk(store.path) as desk, reading(index_path(store.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert desk.find("hello") == [("lobby", 1)]
+        assert lines == []
+
+
 def test_what_is_there_is_found_while_the_index_cannot_be_written(
     store: Store, lines: list[str], eager: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -952,8 +976,6 @@ def test_what_is_there_is_found_while_the_index_cannot_be_written(
         desk.idle()
         with reading(index_path(store.path)) as other:
             other.execute("BEGIN IMMEDIATE")
-            assert desk.find("hello") == [("lobby", 1)]
-            assert lines == []
             store.say("hello")
             assert desk.find("hello") == [("lobby", 1)]
             assert len(lines) == 1

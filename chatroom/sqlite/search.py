@@ -251,7 +251,7 @@ class _Pace:
         at, spent = self._now()
         busy = (spent - self._spent) / max(at - self._at, 1e-6)
         self._at, self._spent = at, spent
-        return took * YIELD * min(1.0, busy) ** 2
+        return took * YIELD * min(max(0.0, busy), 1.0) ** 2
 
     def _now(self) -> tuple[float, float]:
         return time.monotonic(), time.process_time() - time.thread_time()
