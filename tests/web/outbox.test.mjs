@@ -224,12 +224,13 @@ test("what is kept between visits comes before what is written now, once", () =>
   desk.do("found", entries[1].nonce, new File(["x"], "x.txt"));
 });
 
-test("an entry waits in its place until its file is there", () => {
+test("an entry waits until its file is there", () => {
   const desk = Desk.in();
   const file = new File(["…"], "photo.jpg", { type: "image/jpeg" });
   const first = say(desk, "", { file });
-  const second = say(desk, "look");
-  assert.deepEqual(sentNonces(desk), []);
+  const second = say(desk, "", { file });
+  desk.do("uploaded", second, { id: "def" });
+  assert.deepEqual(sentNonces(desk), [], "files stay in their order");
   desk.do("progressed", first, 0.5);
   assert.equal(known.unsaid(desk.state)[0].upload.progress, 0.5);
   desk.do("uploaded", first, { id: "abc", name: "photo.jpg", size: 1, type: "image/jpeg" });
@@ -246,6 +247,23 @@ test("an entry waits in its place until its file is there", () => {
     [desk.state.outbox[1].failed, desk.state.outbox[1].problem],
     [true, "too_large"],
   );
+});
+
+test("what has no file goes before what waits for one, and behind what does not any more", () => {
+  const desk = Desk.in();
+  const file = new File(["…"], "photo.jpg", { type: "image/jpeg" });
+  const picture = say(desk, "", { file });
+  const [one, two] = [say(desk, "one"), say(desk, "two")];
+  assert.deepEqual(sentNonces(desk), [one]);
+  desk.do("uploaded", picture, { id: "abc" });
+  desk.hear("talk", message(1, ADA, { nonce: one }));
+  assert.deepEqual(sentNonces(desk), [picture]);
+  assert.deepEqual(nonces(desk), [picture, two]);
+  refuse(desk, picture, "rate_limited", 5);
+  assert.deepEqual(sentNonces(desk), [], "nothing but its file is worth going before it");
+  desk.later(5_000);
+  desk.hear("talk", message(2, ADA, { nonce: picture }));
+  assert.deepEqual(sentNonces(desk), [picture, two]);
 });
 
 test("who answers what was deleted meanwhile says it all the same", () => {

@@ -1,7 +1,7 @@
 /**
  * What the user has said or changed and the server has not answered yet, in the order in which it
- * was done. One at a time is on its way, so that all stays in order; the nonce makes it safe to
- * send it again.
+ * was done. One at a time is on its way, so that all stays in order, but for what waits for a file;
+ * the nonce makes it safe to send it again.
  */
 
 const LONGEST_WAIT = 30_000; // ms
@@ -143,11 +143,18 @@ export function unrelated(state) {
 
 const lane = ({ event, room }) => `${event === "talk"} ${room}`;
 
-/** The first entries of each room, of what is said and of what is changed in it. */
+/**
+ * The first entries of each room, of what is said and of what is changed in it. What has no file
+ * does not wait for a file that has still to arrive; files wait for those before them.
+ */
 function heads(state) {
   const found = new Map();
+  const waiting = new Set();
   for (const entry of state.outbox) {
-    if (!entry.failed && !found.has(lane(entry))) found.set(lane(entry), entry);
+    const name = lane(entry);
+    if (entry.failed || found.has(name)) continue;
+    if (!entry.upload || (entry.upload.done && !waiting.has(name))) found.set(name, entry);
+    else waiting.add(name);
   }
   return [...found.values()].filter(({ room }) => state.rooms[room]?.entered);
 }
@@ -155,8 +162,7 @@ function heads(state) {
 /** The entry that should go out now, if any. */
 export function due(state, now) {
   if (!state.online || state.inFlight !== null) return null;
-  const ready = ({ notBefore, upload }) => notBefore <= now && (upload?.done ?? true);
-  return heads(state).find(ready) ?? null;
+  return heads(state).find(({ notBefore }) => notBefore <= now) ?? null;
 }
 
 /** The entry of this nonce has been sent. */
@@ -165,7 +171,7 @@ export const sent = (state, nonce) => ({ ...state, inFlight: nonce });
 /** When an entry that has to wait may go out. */
 export const moments = (state) => heads(state).map(({ notBefore }) => notBefore);
 
-// Files. An entry waits in its place until its file has arrived.
+// Files. An entry waits until its file has arrived; what has none goes before it.
 
 /** The file that was kept of an entry, null if it is lost. */
 export function found(state, nonce, blob) {
