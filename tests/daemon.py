@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Self, TypeVar
 
 T = TypeVar("T")
 
+PATIENT = 90.0
+"""Seconds for a process to start or to end, which takes about one where nothing else is going on."""
 OPEN = re.compile(r"http://\S+:(\d+)/")
 TWISTD = str(Path(sys.executable).with_name("twistd"))
 
@@ -24,6 +27,8 @@ def until(look: Callable[[], T | None], seconds: float, what: str) -> T:
     while True:
         if found := look():
             return found
+        # What is waited for has need of the processor, too.
+        threading.Event().wait(0.005)
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
 
 
@@ -87,7 +92,7 @@ class Daemon:
                 return OPEN.search(self.output, said_before)
             raise AssertionError(f"the daemon did not start:\n{self.output}")
 
-        self.port = int(until(opened, 20, "a line that says where to open the room").group(1))
+        self.port = int(until(opened, PATIENT, "a line that says where to open the room").group(1))
         return self
 
     def kill(self) -> None:
@@ -101,7 +106,7 @@ class Daemon:
     def _end(self, how: signal.Signals) -> int:
         assert self.process is not None
         self.process.send_signal(how)
-        return self.process.wait(10)
+        return self.process.wait(PATIENT)
 
     def __enter__(self) -> Self:
         return self.start()
