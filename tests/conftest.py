@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 
 def complete(config: pytest.Config) -> bool:
@@ -30,9 +30,11 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    settings.register_profile("quick", max_examples=20)
-    if not complete(config):
-        settings.load_profile("quick")
+    # How long an example takes says more of the machine than of us.
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("patient", deadline=None, suppress_health_check=slow)
+    settings.register_profile("quick", deadline=None, suppress_health_check=slow, max_examples=20)
+    settings.load_profile("patient" if complete(config) else "quick")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

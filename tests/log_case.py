@@ -49,7 +49,7 @@ class LogCase:
     `make` is all that there is to add; a log whose turn does not come by itself has `turn` too.
     """
 
-    timeout = 30
+    timeout = 120
     log: Log
 
     def make(self) -> Log:

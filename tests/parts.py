@@ -34,7 +34,7 @@ def package(name: str, folder: Path) -> Path:
     npm = program("npm", "install npm")
     install = [npm, "install", "--no-audit", "--no-fund", "--prefer-offline", name]
     try:
-        subprocess.run(install, cwd=folder, check=True, capture_output=True, timeout=60)
+        subprocess.run(install, cwd=folder, check=True, capture_output=True, timeout=300)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         missing(f"npm cannot install the package {name} ({error}): is there a network?")
     return folder / "node_modules" / name.partition("@")[0]

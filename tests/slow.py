@@ -38,7 +38,7 @@ AHEAD = 100
 """A talker has so many messages on the way at once."""
 SEGMENT = 1400
 """The most bytes of a TCP segment, as on an Ethernet."""
-PATIENCE = 30.0
+PATIENCE = 60.0
 """In so many seconds something must move."""
 TRY_AGAIN = 1013
 

@@ -30,6 +30,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.daemon import TWISTD, Daemon, until
 from tests.parts import program
+from tests.ports import free_port
 from tests.test_docs import README, REPO, Somebody, blocks, named, prose, read, sections, somebody
 from tests.test_files_daemon import Visitor, entered, fetch
 from tests.test_hooks_daemon import admin, member
@@ -55,7 +56,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PATH": f"{HERE}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 
@@ -66,12 +67,6 @@ def changed(text: str, *changes: tuple[str, str]) -> str:
         assert old in text
         text = text.replace(old, new)
     return text
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
 
 
 class Site:
@@ -215,11 +210,11 @@ def proxied(
         with (folder / "stderr").open("wb") as stderr:
             process = subprocess.Popen(proxied.command, stderr=stderr)
         try:
-            until(proxied.answers, 10, "nginx takes connections")
+            until(proxied.answers, 60, "nginx takes connections")
             yield proxied
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def test_nginx_serves_the_room(proxied: Proxied) -> None:
@@ -324,9 +319,11 @@ def test_the_service_runs_and_stops(tmp_path: Path) -> None:
         )
     try:
         opened = f"The room is open: http://127.0.0.1:{port}/\n"
-        until(lambda: opened in log.read_text(), 20, "the room is open")
+        until(lambda: opened in log.read_text(), 60, "the room is open")
         with somebody(f"ws://127.0.0.1:{port}/ws") as client:
             client.get("init")
+            # What it is made with is gone by then.
+            until((state / "chatroom.sqlite.search-wal").exists, 60, "the index is there")
             files = list(state.iterdir())
             assert {file.name.partition(".")[0] for file in files} == {"chatroom"}
             modes = {oct(file.stat().st_mode) for file in files}
@@ -367,18 +364,37 @@ def test_in_the_background(tmp_path: Path) -> None:
     pid = int((tmp_path / "twistd.pid").read_text())
     log = tmp_path / "twistd.log"
     try:
-        until(lambda: "The room is open" in log.read_text(), 20, "the room is open")
+        until(lambda: "The room is open" in log.read_text(), 60, "the room is open")
         with somebody(f"ws://127.0.0.1:{port}/ws") as client:
             client.get("init")
             assert run(stop, tmp_path).returncode == 0
-        until(lambda: not (tmp_path / "twistd.pid").exists(), 10, "it has ended")
-        until(lambda: "Server Shut Down." in log.read_text(), 10, "it says so")
+        until(lambda: not (tmp_path / "twistd.pid").exists(), 60, "it has ended")
+        until(lambda: "Server Shut Down." in log.read_text(), 60, "it says so")
     except BaseException:
         os.kill(pid, signal.SIGKILL)
         raise
 
 
 # Your data
+
+
+def kill_after_talk(daemon: Daemon) -> None:
+    """Say something, and kill *daemon* while there is something in the journal of its store."""
+    journal = daemon.folder / "chatroom.sqlite-wal"
+
+    def is_left() -> bool:
+        with somebody(daemon.ws) as client:
+            client.send("talk", message="the last word")
+            client.get("talk")
+            # It might empty the journal just now.
+            os.kill(daemon.pid, signal.SIGSTOP)
+            if journal.stat().st_size > 0:
+                daemon.kill()
+                return True
+            os.kill(daemon.pid, signal.SIGCONT)
+            return False
+
+    until(is_left, 60, "something in the journal")
 
 
 def test_a_backup_of_a_live_store_is_restored(tmp_path: Path) -> None:
@@ -392,12 +408,9 @@ def test_a_backup_of_a_live_store_is_restored(tmp_path: Path) -> None:
             done = run(backup, daemon.folder)
             assert (done.returncode, done.stderr) == (0, "")
             client.get("talk", id=200)
-            client.send("talk", message="after the backup")
-            client.get("talk", id=201)
         copies = list(daemon.folder.glob("*backup*"))
         assert copies and all(copy.stat().st_mode & 0o077 == 0 for copy in copies)
-        daemon.kill()
-        assert (daemon.folder / "chatroom.sqlite-wal").stat().st_size > 0
+        kill_after_talk(daemon)
         done = run(restore, daemon.folder)
         assert (done.returncode, done.stderr) == (0, "")
         daemon.start()
@@ -461,8 +474,7 @@ def test_backups_and_restores_may_be_done_again(tmp_path: Path) -> None:
                 since = visitor.upload(f"the {number} file".encode())
                 say(visitor, number, since)
             admin(tmp_path, "hook", "add", "incoming", "--room", "lobby", "--name", number)
-            daemon.kill()
-            assert (tmp_path / "chatroom.sqlite-wal").stat().st_size > 0
+            kill_after_talk(daemon)
             pasted(restore, tmp_path)
             assert run(chown, tmp_path).returncode == 0
             restored = [

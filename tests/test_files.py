@@ -558,11 +558,11 @@ class Threads(FilesCase):
             self.door.farewell()
             self.settle()
             closed = self.folder.close()
-            assert process.wait(10) == -SIGTERM
+            assert process.wait(60) == -SIGTERM
         # One that begins just now, too.
         with Popen(["sleep", "99"]) as process:
             begun(process)
-            assert process.wait(10) == -SIGTERM
+            assert process.wait(60) == -SIGTERM
         self.waiting.clear()
         with capturedLogs():
             looked.errback(OSError("ended"))

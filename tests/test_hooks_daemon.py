@@ -33,7 +33,7 @@ def admin(folder: Path, *arguments: str) -> str:
     """Return what `chatroom-admin` prints in *folder*."""
     command = [sys.executable, "-c", "from chatroom.admin import main; main()", *arguments]
     return subprocess.run(
-        command, cwd=folder, check=True, stdout=subprocess.PIPE, timeout=30
+        command, cwd=folder, check=True, stdout=subprocess.PIPE, timeout=60
     ).stdout.decode()
 
 
@@ -82,7 +82,7 @@ class Posts(ThreadingHTTPServer):
     def wait(self, count: int) -> None:
         """Wait until so many different ones have come."""
         with self.came:
-            assert self.came.wait_for(lambda: len(self.texts) >= count, 30), self.texts
+            assert self.came.wait_for(lambda: len(self.texts) >= count, 60), self.texts
 
 
 class Post(BaseHTTPRequestHandler):
@@ -95,7 +95,7 @@ class Post(BaseHTTPRequestHandler):
             headers = {name.lower(): value for name, value in self.headers.items()}
             self.server.posts.append((headers, body))
             self.server.came.notify_all()
-            self.server.came.wait_for(lambda: len(self.server.texts) < self.server.most, 30)
+            self.server.came.wait_for(lambda: len(self.server.texts) < self.server.most, 300)
         self.send_response(self.server.status)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -123,7 +123,7 @@ def test_slacks_own_client(tmp_path: Path) -> None:
         url = daemon.url.rstrip("/") + member(printed, "path")
         with connect(daemon.ws) as ann:
             client = WebhookClient(url)
-            until(lambda: client.send(text="Build 42 passed").status_code == 200, 5, "a new hook")
+            until(lambda: client.send(text="Build 42 passed").status_code == 200, 60, "a new hook")
             answer = client.send(
                 text="for who cannot show blocks",
                 blocks=[
@@ -153,8 +153,7 @@ def test_slacks_own_client(tmp_path: Path) -> None:
         insistent = WebhookClient(url, retry_handlers=[patient])
         statuses = [insistent.send(text=str(number)).status_code for number in range(6)]
         assert statuses == [200] * 6
-        statuses = [client.send(text="x").status_code for _ in range(9)]
-        assert 429 in statuses
+        until(lambda: client.send(text="x").status_code == 429, 60, "too many at once")
         assert "Traceback" not in daemon.output
         for secret in (url.rpartition("/")[2], "Build 42", "Jenkins"):
             assert secret not in daemon.output
@@ -169,7 +168,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
             *("--url", posts.url, "--allow-private"),
         )
         secret = member(printed, "secret")
-        until(lambda: cursor(tmp_path), 10, "a hook that is noticed")
+        until(lambda: cursor(tmp_path), 60, "a hook that is noticed")
         for _ in range(KILLS):
             # The last of these has come when all ends, and its sender does not know.
             some = len(texts) + rng.randrange(1, EACH)
@@ -190,8 +189,11 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
         for headers, body in posts.posts:
             assert bodies.setdefault(headers["webhook-id"], body) == body
             Webhook(secret).verify(body, headers)
+        # The last has come, but its sender need not know yet.
+        noted = f"-{len(texts)}"
+        until(lambda: str(cursor(tmp_path)).endswith(noted), 60, "that all have come is noted")
         assert daemon.stop() == 0
-        assert str(cursor(tmp_path)).endswith(f"-{len(texts)}")
+        assert str(cursor(tmp_path)).endswith(noted)
         assert "Traceback" not in daemon.output
 
 
@@ -204,11 +206,11 @@ def test_a_receiver_that_is_away(tmp_path: Path) -> None:
         )
         id = member(printed, "id")
         with connect(daemon.ws) as ann:
-            until(lambda: cursor(tmp_path), 10, "a hook that is noticed")
+            until(lambda: cursor(tmp_path), 60, "a hook that is noticed")
             ann.send(json.dumps({"event": "talk", "data": {"message": "secret words"}}))
-            until(lambda: "fails: the answer is 503" in listed(tmp_path, id), 10, "trouble")
+            until(lambda: "fails: the answer is 503" in listed(tmp_path, id), 60, "trouble")
             posts.status = 200
-            until(lambda: "well" in listed(tmp_path, id), 10, "no trouble")
+            until(lambda: "well" in listed(tmp_path, id), 60, "no trouble")
         assert f"hook {id} fails, and is tried again: the answer is 503" in daemon.output
         assert f"hook {id} works again" in daemon.output
         assert daemon.output.count(f"hook {id}") == 2
@@ -259,6 +261,6 @@ def heard(socket: ClientConnection, count: int) -> list[Any]:
     """Return the next *count* messages that come over *socket*."""
     messages: list[Any] = []
     while len(messages) < count:
-        event = json.loads(socket.recv(10))
+        event = json.loads(socket.recv(60))
         messages += [event["data"]] * (event["event"] == "talk")
     return messages

@@ -14,8 +14,9 @@ from websockets.sync.client import connect
 from chatroom.hooks import incoming, posting, slack
 from tests.daemon import Daemon, until
 from tests.parts import program
+from tests.ports import free_port
 from tests.test_docs import blocks, read, rows, sections
-from tests.test_hooks_daemon import admin, cursor, heard, member, receiving
+from tests.test_hooks_daemon import admin, cursor, heard, member
 
 DOCS = Path(__file__).parent.parent / "docs" / "hooks.md"
 SHOWN = "Vq3KcJ0m8bX6tR2hYw1nZs5dLf7uPa9eGx4iTo0kQyE"
@@ -37,12 +38,12 @@ def test_saying_something(tmp_path: Path) -> None:
             return example.replace(f"{AT}/hooks/{SHOWN}", daemon.url.rstrip("/") + path)
 
         command = real(posted).replace("curl", f"{curl} -s", 1)
-        assert until(lambda: _said(command), 10, "a post that is said")
+        assert until(lambda: _said(command), 60, "a post that is said")
         done = subprocess.run(
             [sys.executable, "-c", real(blocks(text, "python")[0])],
             check=True,
             stdout=subprocess.PIPE,
-            timeout=30,
+            timeout=60,
         )
         assert done.stdout == b"200 ok\n"
         first, second = heard(ann, 2)
@@ -51,7 +52,7 @@ def test_saying_something(tmp_path: Path) -> None:
 
 
 def _said(command: str) -> bool:
-    done = subprocess.run(["sh", "-c", command], check=True, stdout=subprocess.PIPE, timeout=30)
+    done = subprocess.run(["sh", "-c", command], check=True, stdout=subprocess.PIPE, timeout=60)
     assert done.stdout in (b"ok", b"no_service")
     return done.stdout == b"ok"
 
@@ -59,15 +60,13 @@ def _said(command: str) -> bool:
 @pytest.mark.long
 def test_the_receiver(tmp_path: Path) -> None:
     made = blocks(read(DOCS), "sh")[2]
-    # A port that is free: it was had by somebody who is gone.
-    with receiving() as posts:
-        url = posts.url
-    port = url.split(":")[2].split("/")[0]
-    code = blocks(read(DOCS), "python")[1].replace("9000", port)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/in"
+    code = blocks(read(DOCS), "python")[1].replace("9000", str(port))
     with Daemon(tmp_path) as daemon:
         command = made.replace("https://example.com/room", url).split()[1:]
         printed = admin(tmp_path, *command, "--allow-private")
-        until(lambda: cursor(tmp_path), 10, "a hook that is noticed")
+        until(lambda: cursor(tmp_path), 60, "a hook that is noticed")
         environment = os.environ | {"SECRET": member(printed, "secret")}
         receiver = subprocess.Popen(
             [sys.executable, "-c", code],

@@ -138,7 +138,7 @@ def test_several_processes_at_once(path: Path) -> None:
         client.stdin.write(b"\n")
         client.stdin.flush()
     for client in clients:
-        _, error = client.communicate(timeout=30)
+        _, error = client.communicate(timeout=60)
         assert (client.returncode, error) == (0, b"")
     with closing(HooksFile(path)) as hooks:
         assert len(hooks.hooks()) == 15

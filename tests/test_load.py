@@ -60,7 +60,7 @@ def test_a_real_run(tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=there,
             preexec_fn=few_files,
-            timeout=30,
+            timeout=60,
         )
     os.close(there)
     shown = b""
@@ -91,9 +91,9 @@ def test_interrupted(tmp_path: Path) -> None:
             text=True,
         )
         with connect(daemon.ws) as socket:
-            until(lambda: '"event":"talk"' in str(socket.recv(10)), 20, "a message")
+            until(lambda: '"event":"talk"' in str(socket.recv(60)), 60, "a message")
         process.send_signal(signal.SIGINT)
-        told, complaints = process.communicate(timeout=20)
+        told, complaints = process.communicate(timeout=60)
     assert process.returncode == 0, (told, complaints)
     assert "faults       none" in told
     assert "\nIt was ended early.\n" in told
@@ -107,7 +107,7 @@ def test_nobody_there() -> None:
         check=False,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
     )
     assert ran.returncode == 1
     assert "0 of 3 opened" in ran.stdout
@@ -142,7 +142,7 @@ def test_tls(tmp_path: Path) -> None:
     )
     tls = "ssl:0:privateKey=key.pem:certKey=cert.pem:interface=127.0.0.1"
     with Daemon(tmp_path, "--listen", tls, "--store", "memory:") as daemon:
-        port = until(lambda: _secure_port(daemon), 20, "the port")
+        port = until(lambda: _secure_port(daemon), 60, "the port")
 
         def run(*more: str, **env: str) -> subprocess.CompletedProcess[str]:
             address = f"wss://localhost:{port}/ws"
@@ -152,7 +152,7 @@ def test_tls(tmp_path: Path) -> None:
                 check=False,
                 capture_output=True,
                 text=True,
-                timeout=20,
+                timeout=60,
                 env=os.environ | env,
             )
 

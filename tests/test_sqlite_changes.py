@@ -17,6 +17,7 @@ from chatroom.sqlite import BATCH, BATCH_TEXT
 from tests.log_contract import ANN, BOB, said, say, texts
 from tests.log_contract_changes import LATER, PICTURE, delete, edit, picture, react, topic
 from tests.test_sqlite import Desk, back_up, crash, database, locked, restore
+from tests.test_sqlite import patient as patient  # noqa: PLC0414 (a fixture)
 
 SECRET = "a secret that nobody is to find"
 
@@ -48,6 +49,7 @@ def secret(nonce: str | None = None) -> Say:
 # In one batch with what is said.
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_batch_of_all_kinds(path: Path) -> None:
     drafts = [
         say("1"),
@@ -79,6 +81,7 @@ def test_a_batch_of_all_kinds(path: Path) -> None:
         assert now == reduce(changed, [found[1], found[3], found[7]], said(desk.outcomes[1:2])[0])  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("patient")
 def test_talk_among_changes_is_still_one_statement(path: Path) -> None:
     with Desk(path) as desk:
         desk.settle(say("0"), say("1"))
@@ -100,6 +103,7 @@ def test_talk_among_changes_is_still_one_statement(path: Path) -> None:
         assert sum(s.startswith("SELECT m.id") for s in statements) == 2, "read once in a batch"
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_long_edit_fills_a_batch_too(path: Path) -> None:
     with Desk(path) as desk:
         desk.settle(say("a"))

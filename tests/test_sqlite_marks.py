@@ -13,6 +13,7 @@ from tests.log_contract import ANN, BOB, say, texts
 from tests.log_contract_changes import delete
 from tests.log_contract_marks import mark
 from tests.test_sqlite import Desk, crash, database, locked, moved
+from tests.test_sqlite import patient as patient  # noqa: PLC0414 (a fixture)
 
 ALONE = direct(ANN.id, BOB.id).key
 
@@ -25,6 +26,7 @@ def path(tmp_path: Path) -> Path:
 # Marks.
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_flood_of_marks_is_few_statements(path: Path) -> None:
     with Desk(path) as desk:
         desk.settle(say("a"))

@@ -23,7 +23,8 @@ from tests.doors.packages import installed
 from tests.doors.program import Program
 from tests.listeners import Memory
 from tests.parts import program
-from tests.test_deploy import Proxied, Site, free_port
+from tests.ports import free_port
+from tests.test_deploy import Proxied, Site
 
 pytestmark = pytest.mark.long
 

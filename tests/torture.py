@@ -45,7 +45,7 @@ WINDOW = 6
 EMOJI = ("👍", "❤️", "🎉", "🇩🇪")
 RETRY = 0.02
 """Seconds between a client's attempts to come back."""
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds in which all clients must be where they should be."""
 
 

@@ -15,7 +15,7 @@ from tests.daemon import Daemon
 from tests.visitors import Cable, Visitors
 
 # Other tests have the machine, too.
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 from websockets.sync.client import ClientConnection, connect
 
-PATIENT = 15.0
+PATIENT = 60.0
 """Seconds for what takes none."""
 REMEMBERED = """if (location.protocol === "http:") {
   localStorage[`chatroom ${new URL(".", location.href).pathname} name`] ??= NAME;

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from tests.daemon import until
 
-PATIENT = 15.0
+PATIENT = 60.0
 """So many seconds something may take to come."""
 
 
