@@ -20,6 +20,7 @@ export default class Browse {
   #told = h("p", { class: "faint", role: "status" });
   #more = h("button", { type: "button", hidden: true }, t("browse.more"));
   #listing = null;
+  #rooms = []; // those of the last answer
   #timer = null;
   #taking = false; // Enter was pressed before the list was there
   #known = {};
@@ -59,6 +60,7 @@ export default class Browse {
     this.#known = rooms;
     if (listing === this.#listing) return;
     this.#listing = listing;
+    if (listing && !listing.waiting) this.#rooms = listing.rooms;
     this.#draw();
     if (this.#taking && this.node.open) this.#take();
   }
@@ -99,19 +101,15 @@ export default class Browse {
   }
 
   #draw() {
-    const { rooms = [], more = false, waiting = true, problem = null } = this.#listing ?? {};
+    const { more = false, waiting = true, problem = null } = this.#listing ?? {};
+    const rooms = this.#rooms; // until there is an answer, what fits of the one before
     const wished = this.#wished;
     const fits = (room) => room.toLowerCase().includes(wished.toLowerCase());
     const found = rooms.filter(({ room }) => fits(room));
     const rows = found.map((room) => this.#row(room));
     const known = rooms.some(({ room }) => room.toLowerCase() === wished.toLowerCase());
     if (!known && ROOM.test(wished)) rows.push(this.#create(wished));
-    const at = document.activeElement?.closest(".found a")?.dataset.room;
-    this.#list.replaceChildren(...rows);
-    if (at !== undefined) {
-      const links = [...this.#list.querySelectorAll("a")];
-      (links.find(({ dataset }) => dataset.room === at) ?? links[0] ?? this.#field).focus();
-    }
+    this.#put(rows);
     const focused = document.activeElement === this.#more;
     this.#more.hidden = !more;
     if (focused && !more) this.#list.querySelector("li:last-child a")?.focus();
@@ -119,6 +117,18 @@ export default class Browse {
     else if (wished && !ROOM.test(wished)) write(this.#told, t("browse.rule"));
     else
       write(this.#told, waiting ? t("browse.waiting") : t("browse.count", { count: found.length }));
+  }
+
+  /** Have these rows in the list; the same ones stay, for somebody may just be about to click. */
+  #put(rows) {
+    const { children } = this.#list;
+    const same = (row, at) => row.isEqualNode(children[at]);
+    if (rows.length === children.length && rows.every(same)) return;
+    const at = document.activeElement?.closest(".found a")?.dataset.room;
+    this.#list.replaceChildren(...rows);
+    if (at === undefined) return;
+    const links = [...this.#list.querySelectorAll("a")];
+    (links.find(({ dataset }) => dataset.room === at) ?? links[0] ?? this.#field).focus();
   }
 
   #row({ room, topic, count }) {

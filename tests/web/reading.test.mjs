@@ -26,7 +26,17 @@ test("of one's own words nobody has to be told, but of a room that one has come 
   assert.deepEqual(desk.took("read"), []);
   const first = Desk.in({ messages: messages(1, 3, ADA) }).later(1_000);
   assert.deepEqual(first.took("read"), [{ room: "lobby", id: 3 }]);
-  assert.deepEqual(Desk.in().later(1_000).took("read"), [{ room: "lobby", id: 0 }]);
+});
+
+test("a room in which nothing was said is told of once something is, however late", () => {
+  for (const pause of [0, 5_000]) {
+    const desk = Desk.in().later(pause);
+    assert.deepEqual(desk.took("read"), []);
+    desk.hear("talk", message(1, ADA)).later(1_000);
+    assert.deepEqual(desk.took("read"), [{ room: "lobby", id: 1 }]);
+  }
+  const told = Desk.in({ read: 0 }).hear("talk", message(1, ADA)).later(1_000);
+  assert.deepEqual(told.took("read"), [{ room: "lobby", id: 1 }], "the server keeps no 0");
 });
 
 test("who looks away has read what there was", () => {

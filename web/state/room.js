@@ -84,7 +84,7 @@ function firstBehind({ messages, more, firstUnread, line: before }, line, me) {
 
 /** Whether the server takes something of somebody else for unread, or does not know of the room. */
 function owes({ told, unread, messages, last }, me) {
-  if (told === null) return true;
+  if (!told) return last > 0; // it keeps nothing of a room in which nothing was said
   if (unread > 0) return last > 0;
   for (let at = messages.length - 1; at >= 0 && messages[at].id > told; at--) {
     if (messages[at].from.id !== me) return true;
