@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.daemon import PATIENT
 from tests.parts import program
 
 UNWANTED = (
@@ -58,7 +59,9 @@ def launch() -> Iterator[Browser]:
         return
     path = program("chromium", "install the package chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        browser = playwright.chromium.launch(
+            executable_path=path, args=list(QUIET), timeout=PATIENT * 1000
+        )
         try:
             yield browser
         finally:

@@ -1,12 +1,19 @@
-"""What runs when: the long tests, and more examples, under CI or when they are asked for."""
+"""
+What runs when: the long tests, and more examples, under CI or when they are asked for.
+
+And the fixture `port`.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.ports import reserved
 
 
 def complete(config: pytest.Config) -> bool:
@@ -48,3 +55,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not complete(terminalreporter.config):
         terminalreporter.line("The long tests were left out. `CI=true pytest` runs them, too.")
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port of the loopback for a server that the test starts."""
+    with reserved() as kept:
+        yield kept.getsockname()[1]

@@ -13,23 +13,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+from tests.ports import port_of
+
 T = TypeVar("T")
 
-PATIENT = 90.0
-"""Seconds for a process to start or to end, which takes about one where nothing else is going on."""
 OPEN = re.compile(r"http://\S+:(\d+)/")
+PATIENT = 120.0
+"""So many seconds a test waits for what takes one where nobody else has need of the machine."""
 TWISTD = str(Path(sys.executable).with_name("twistd"))
 
 
-def until(look: Callable[[], T | None], seconds: float, what: str) -> T:
-    """Call *look* until it returns something true, and return that; fail after *seconds*."""
-    deadline = time.monotonic() + seconds
+def until(look: Callable[[], T | None], what: str) -> T:
+    """Call *look* until it returns something true, and return that: *what* is waited for."""
+    deadline = time.monotonic() + PATIENT
     while True:
         if found := look():
             return found
         # What is waited for has need of the processor, too.
         threading.Event().wait(0.005)
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        assert time.monotonic() < deadline, f"not within {PATIENT} s: {what}"
 
 
 class Daemon:
@@ -38,7 +40,7 @@ class Daemon:
 
     *program* is what is run in place of ``twistd``.
 
-    The system chooses the port at the first start; every later start takes the same one, so that
+    The system chooses the port, and nobody else gets it: every start takes the same one, so that
     clients find a restarted daemon where they left it. As a context manager it starts, and is
     killed at the end if it still runs.
     """
@@ -47,7 +49,7 @@ class Daemon:
         self.folder = folder
         self.options = options
         self.program = program
-        self.port = 0
+        self.port = port_of(self)
         self.log = folder / "daemon.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -92,7 +94,11 @@ class Daemon:
                 return OPEN.search(self.output, said_before)
             raise AssertionError(f"the daemon did not start:\n{self.output}")
 
-        self.port = int(until(opened, PATIENT, "a line that says where to open the room").group(1))
+        try:
+            until(opened, "a line that says where to open the room")
+        except AssertionError:
+            self.kill()
+            raise
         return self
 
     def kill(self) -> None:

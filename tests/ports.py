@@ -1,23 +1,27 @@
-"""Ports that are free until a program takes them that has to be told which."""
+"""Ports of servers which are to come, or to come again."""
 
 from __future__ import annotations
 
 import socket
+import weakref
 
 
-def free_port() -> int:
+def reserved() -> socket.socket:
     """
-    Return a loopback port that is free for who binds it with ``SO_REUSEADDR``, as servers do.
+    Return a socket that keeps a port of the loopback, as long as it is open.
 
-    The system gives it to nobody else meanwhile, for there is a connection that waits on it for its
-    last packets (``TIME_WAIT``, a minute on Linux).
+    A server may listen there beside it, now and again, and nobody else is given the port.
     """
-    with (
-        socket.create_server(("127.0.0.1", 0)) as server,
-        socket.create_connection(server.getsockname()) as there,
-    ):
-        port: int = server.getsockname()[1]
-        # Who closes first is who waits.
-        server.accept()[0].close()
-        there.recv(1)
+    kept = socket.socket()
+    # Whoever has this option as well, as servers do, may be bound beside who does not listen.
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    return kept
+
+
+def port_of(owner: object) -> int:
+    """Return a port that is kept as long as there is *owner*."""
+    kept = reserved()
+    weakref.finalize(owner, kept.close)
+    port: int = kept.getsockname()[1]
     return port

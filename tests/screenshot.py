@@ -222,7 +222,9 @@ class Stage:
 def save(page: Page, picture: Path) -> None:
     """Save what *page* shows, in few bytes."""
     page.mouse.move(0, 0)
-    page.evaluate("() => Promise.all(document.getAnimations().map(({ finished }) => finished))")
+    page.evaluate(
+        "() => Promise.allSettled(document.getAnimations().map(({ finished }) => finished))"
+    )
     image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     image.quantize(256, kmeans=1, dither=Image.Dither.NONE).save(picture, optimize=True)
     print(f"{picture}: {picture.stat().st_size / 1000:.0f} kB")

@@ -26,6 +26,7 @@ from chatroom.log import Log, Outcome, Pass, ignore
 from chatroom.memory import MemoryLog
 from chatroom.rooms import NOWHERE
 from chatroom.sqlite import SqliteLog
+from tests.daemon import PATIENT
 from tests.hall import Json
 from tests.pages import Page, Pages
 
@@ -43,8 +44,6 @@ DEEDS = st.lists(DEED, min_size=20, max_size=80).map(
     lambda deeds: [deed for deed in deeds if deed[0] != "nothing"]
 )
 MUCH = int(os.environ.get("EXAMPLES", "100"))
-PATIENCE = 30
-"""Seconds within which the log has to tell what became of a draft."""
 
 
 class House:
@@ -79,7 +78,7 @@ class House:
         self.log.listener = listen
         self.log.append(last)
         while not any(outcome is last for outcome in told):
-            self.due.get(timeout=PATIENCE)()
+            self.due.get(timeout=PATIENT)()
         self.log.listener = listener
 
     def stop(self) -> None:

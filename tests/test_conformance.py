@@ -157,7 +157,7 @@ def test_a_few_cases_against_the_real_daemon(tmp_path: Path) -> None:
 def test_the_real_client_finds_fault_with_what_is_no_echo(tmp_path: Path) -> None:
     with Daemon(tmp_path / "daemon") as daemon:
         try:
-            results = fuzzer.fuzz(daemon.ws, ("1.1.1",), tmp_path / "report", print)
+            results = fuzzer.fuzz(daemon.ws, ("1.1.1",), tmp_path / "report", print, patience=1)
         except fuzzer.Missing as error:
             missing(str(error))
     assert judge(results, ["1.1.1"]).faults == ["1.1.1: behavior is FAILED, not OK"]

@@ -30,7 +30,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.daemon import TWISTD, Daemon, until
 from tests.parts import program
-from tests.ports import free_port
+from tests.ports import port_of
 from tests.test_docs import README, REPO, Somebody, blocks, named, prose, read, sections, somebody
 from tests.test_files_daemon import Visitor, entered, fetch
 from tests.test_hooks_daemon import admin, member
@@ -161,10 +161,10 @@ class Proxied(Site):
     """
 
     def __init__(self, daemon: Daemon, unix: Path | None, folder: Path, trust: Path) -> None:
-        super().__init__(free_port(), trust)
+        super().__init__(port_of(self), trust)
         self.daemon = daemon
         self.folder = folder
-        self.plain = free_port()
+        self.plain = port_of(self)
         upstream = ("server 127.0.0.1:8080;", f"server 127.0.0.1:{daemon.port};")
         if unix is not None:
             upstream = ("server 127.0.0.1:8080;", "")
@@ -210,7 +210,7 @@ def proxied(
         with (folder / "stderr").open("wb") as stderr:
             process = subprocess.Popen(proxied.command, stderr=stderr)
         try:
-            until(proxied.answers, 60, "nginx takes connections")
+            until(proxied.answers, "nginx takes connections")
             yield proxied
         finally:
             process.terminate()
@@ -299,12 +299,11 @@ def test_systemd_finds_no_fault(tmp_path: Path) -> None:
     assert secure.returncode == 0, secure.stdout + secure.stderr
 
 
-def test_the_service_runs_and_stops(tmp_path: Path) -> None:
+def test_the_service_runs_and_stops(tmp_path: Path, port: int) -> None:
     unit = RawConfigParser(strict=False)
     unit.read_string(service())
     assert unit["Service"]["Restart"] == "always"
     assert unit["Service"]["WorkingDirectory"] == f"%S/{unit['Service']['StateDirectory']}"
-    port = free_port()
     start = changed(unit["Service"]["ExecStart"], ("tcp:8080:", f"tcp:{port}:"))
     log = tmp_path / "log"
     state = tmp_path / "state"
@@ -319,11 +318,11 @@ def test_the_service_runs_and_stops(tmp_path: Path) -> None:
         )
     try:
         opened = f"The room is open: http://127.0.0.1:{port}/\n"
-        until(lambda: opened in log.read_text(), 60, "the room is open")
+        until(lambda: opened in log.read_text(), "the room is open")
         with somebody(f"ws://127.0.0.1:{port}/ws") as client:
             client.get("init")
             # What it is made with is gone by then.
-            until((state / "chatroom.sqlite.search-wal").exists, 60, "the index is there")
+            until((state / "chatroom.sqlite.search-wal").exists, "the index is there")
             files = list(state.iterdir())
             assert {file.name.partition(".")[0] for file in files} == {"chatroom"}
             modes = {oct(file.stat().st_mode) for file in files}
@@ -348,9 +347,8 @@ def test_the_service_is_where_readme_installs_it() -> None:
     assert "enable --now chatroom\n" in install and UNIT.stem == "chatroom"
 
 
-def test_in_the_background(tmp_path: Path) -> None:
+def test_in_the_background(tmp_path: Path, port: int) -> None:
     _, shown = commands("As a service")
-    port = free_port()
     listen = f"{TWISTD} chatroom --listen tcp:{port}:interface=127.0.0.1"
     start, stop = changed(shown, (".venv/bin/twistd chatroom", listen)).splitlines()
     # After a power cut, the number may be that of another process.
@@ -364,12 +362,12 @@ def test_in_the_background(tmp_path: Path) -> None:
     pid = int((tmp_path / "twistd.pid").read_text())
     log = tmp_path / "twistd.log"
     try:
-        until(lambda: "The room is open" in log.read_text(), 60, "the room is open")
+        until(lambda: "The room is open" in log.read_text(), "the room is open")
         with somebody(f"ws://127.0.0.1:{port}/ws") as client:
             client.get("init")
             assert run(stop, tmp_path).returncode == 0
-        until(lambda: not (tmp_path / "twistd.pid").exists(), 60, "it has ended")
-        until(lambda: "Server Shut Down." in log.read_text(), 60, "it says so")
+        until(lambda: not (tmp_path / "twistd.pid").exists(), "it has ended")
+        until(lambda: "Server Shut Down." in log.read_text(), "it says so")
     except BaseException:
         os.kill(pid, signal.SIGKILL)
         raise
@@ -394,7 +392,7 @@ def kill_after_talk(daemon: Daemon) -> None:
             os.kill(daemon.pid, signal.SIGCONT)
             return False
 
-    until(is_left, 60, "something in the journal")
+    until(is_left, "something in the journal")
 
 
 def test_a_backup_of_a_live_store_is_restored(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ from chatroom.events import (
 from chatroom.load import options as load_options
 from chatroom.tap import Options
 from tests.browser import launch
-from tests.daemon import TWISTD, Daemon, until
+from tests.daemon import PATIENT, TWISTD, Daemon, until
 from tests.parts import package, program
 from tests.test_imports import CORE, OURS
 
@@ -62,7 +62,6 @@ WORDS = sorted([*REPO.glob("*.md"), *(REPO / "docs").rglob("*.md")])
 
 SENT = {kind.event: kind for kind in get_args(Command) if kind is not Bad}
 GOT = {kind.event: kind for kind in get_args(Event)}
-PATIENT = 60.0
 
 
 def read(path: Path) -> str:
@@ -185,7 +184,7 @@ class Program:
             return self._output.read_text().splitlines() == list(lines)
 
         try:
-            until(shown, PATIENT, f"{lines} in the output")
+            until(shown, f"{lines} in the output")
         except AssertionError as error:
             raise AssertionError(f"{error}, but {self._output.read_text()}") from None
 

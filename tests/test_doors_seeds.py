@@ -7,7 +7,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser import launch
-from tests.daemon import Daemon, until
+from tests.daemon import PATIENT, Daemon, until
 from tests.doors.packages import CLIENTS, installed
 from tests.doors.pages import served
-from tests.doors.program import PATIENT, Program
+from tests.doors.program import Program
 
 pytestmark = pytest.mark.long
 
@@ -120,8 +120,11 @@ def first(site: Site) -> Iterator[Program]:
 
 
 @pytest.fixture
-def witness(first: Program) -> Program:
+def witness(first: Program, request: pytest.FixtureRequest) -> Program:
     """The same, who forgets what was before a test."""
+    # What others did may still be on its way: it comes before the answer to this.
+    first.send("ping", test=request.node.name)
+    first.get("pong", test=request.node.name)
     first.forget()
     return first
 
@@ -134,7 +137,7 @@ def prints(page: Page, *lines: str) -> None:
         printed: list[str] = page.printed  # type: ignore[attr-defined]
         return len(printed) >= len(lines)
 
-    until(look, PATIENT, f"{lines} in {page.printed}")  # type: ignore[attr-defined]
+    until(look, f"{lines} in {page.printed}")  # type: ignore[attr-defined]
     assert page.printed == list(lines)  # type: ignore[attr-defined]
 
 
@@ -159,9 +162,12 @@ def test_000_chat_room(site: Site, witness: Program, library: str) -> None:
         function send(name, text) {{ socket.emit(name, eval(`(${{text}})`)); }}
     """
     library = f"<script src={library}/socket.io.js></script>"
-    with site.page(library, say) as page, site.page(library, say) as other:
-        for each in (page, other):
-            each.wait_for_function("heard.init.length")
+    with ExitStack() as stack:
+        page = stack.enter_context(site.page(library, say))
+        # The other one has to come later, for this one is told of it.
+        page.wait_for_function("heard.init.length")
+        other = stack.enter_context(site.page(library, say))
+        other.wait_for_function("heard.init.length")
         me = page.evaluate("heard.init[0].self")
         page.wait_for_function("heard.join.length")
         page.evaluate("text => send('talk', text)", (SEEDS / "000-client-talk.js").read_text())

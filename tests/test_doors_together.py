@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -16,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.daemon import Daemon, until
+from tests.daemon import PATIENT, Daemon, until
 from tests.doors.packages import installed
-from tests.doors.program import PATIENT, Program
+from tests.doors.program import Program
 from tests.doors.receiver import receiver
 from tests.parts import program
 
@@ -38,13 +37,6 @@ def admin(daemon: Daemon, *command: str) -> dict[str, str]:
         text=True,
     )
     return dict(re.findall(r"^(\w+): (\S+)$", told, re.MULTILINE))
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def ask(url: str, body: object = None, token: str | None = None) -> bytes:
@@ -72,19 +64,18 @@ def stack() -> Iterator[ExitStack]:
 
 
 def test_one_at_each_door(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, stack: ExitStack
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, stack: ExitStack, port: int
 ) -> None:
     node = program("node", "install Node.js 20 or later")
     folder = installed("raw", tmp_path_factory) / "doors"
-    irc = free_port()
-    daemon = Daemon(tmp_path, "--irc", f"tcp:{irc}:interface=127.0.0.1")
+    daemon = Daemon(tmp_path, "--irc", f"tcp:{port}:interface=127.0.0.1")
     stack.enter_context(daemon)
     url, posted = stack.enter_context(receiver())
     admin(daemon, "outgoing", "--url", url, "--allow-private")
     incoming = f"{daemon.url}{admin(daemon, 'incoming', '--name', 'hook')['path'][1:]}"
     people: dict[str, Program] = {}
     for name in CLIENTS:
-        address = f"http://127.0.0.1:{irc if name == 'irc' else daemon.port}"
+        address = f"http://127.0.0.1:{port if name == 'irc' else daemon.port}"
         command = (node, folder / f"{name}.mjs", address, ROOM, name)
         people[name] = stack.enter_context(Program(*command))
     for person in people.values():
@@ -102,7 +93,7 @@ def test_one_at_each_door(
     count = EACH * (len(people) + 2)
     for person in people.values():
         person.until(partial(has, person, count), f"{count} messages")
-    until(lambda: len(posted) >= count, PATIENT, f"{count} posts")
+    until(lambda: len(posted) >= count, f"{count} posts")
     page = json.loads(ask(f"{messages}?after=0&limit={count + 1}"))["messages"]
     expected = [(each["id"], each["message"], each["from"]["name"]) for each in page]
     assert [id for id, _, _ in expected] == list(range(1, count + 1))

@@ -10,14 +10,14 @@ from playwright.sync_api import Error
 
 from tests.browser import launch
 from tests.conformance.engineio_server import Echo
+from tests.daemon import PATIENT
 from tests.doors.packages import installed
 from tests.parts import program
 
 pytestmark = pytest.mark.long
 
-LONGEST = 60.0
 BUNDLES = {"4": "engine.io-client/dist/engine.io.js", "3": "engine.io-client-3/engine.io.js"}
-BEAT = ("--ping-interval=0.4", "--ping-timeout=5")
+BEAT = ("--ping-interval=0.4", "--ping-timeout=60")
 
 
 @pytest.mark.parametrize("version", ["4", "3"])
@@ -32,7 +32,7 @@ def test_all_that_is_said_comes_back_in_order(
             check=False,
             capture_output=True,
             text=True,
-            timeout=LONGEST,
+            timeout=PATIENT,
         )
         log = server.stop()
     assert told.returncode == 0, told.stderr
@@ -57,6 +57,7 @@ def test_pages_of_the_same_and_of_another_site(tmp_path_factory: pytest.TempPath
         # Of the pages of these servers there is only what they say when they have none.
         context = browser.new_context(bypass_csp=True)
         page = context.new_page()
+        page.set_default_timeout(1000 * PATIENT)
         for site in (server, elsewhere):
             for version, bundle in BUNDLES.items():
                 page.goto(site.url)

@@ -94,7 +94,7 @@ def test_kill_in_the_middle_of_an_upload(tmp_path: Path) -> None:
     with Daemon(tmp_path) as daemon, entered(daemon) as visitor:
         client = visitor.post(len(data))
         client.send(data[:2_000_000])
-        until(lambda: coming(files) == 2_000_000, 60, "an upload that is half there")
+        until(lambda: coming(files) == 2_000_000, "an upload that is half there")
         daemon.kill()
         with pytest.raises(OSError):
             client.send(data[2_000_000:])
@@ -120,7 +120,7 @@ def test_stop_in_the_middle_of_an_upload(tmp_path: Path) -> None:
     with Daemon(tmp_path) as daemon, entered(daemon) as visitor:
         client = visitor.post(5_000_000)
         client.send(b"x" * 2_000_000)
-        until(lambda: coming(files) == 2_000_000, 60, "an upload that is half there")
+        until(lambda: coming(files) == 2_000_000, "an upload that is half there")
         assert daemon.stop() == 0
         with pytest.raises(OSError):
             client.getresponse()
@@ -187,7 +187,6 @@ def test_file_goes_with_the_last_message_that_refers_to_it(tmp_path: Path) -> No
                     for _, _, files in os.walk(tmp_path / "chatroom.sqlite.files")
                 )
             ),
-            10,
             "an empty folder",
         )
 

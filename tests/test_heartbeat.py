@@ -297,11 +297,11 @@ class Line:
 
     def told(self, given: int) -> None:
         """Wait until its way tells *given*: in two questions, between which something may be taken."""
-        until(lambda: self.way.given == given, 60, f"{given} bytes are told")
+        until(lambda: self.way.given == given, f"{given} bytes are told")
 
     def moved(self, before: int) -> None:
         """Wait until more than *before* has been taken."""
-        until(lambda: self.way.taken > before, 60, "something is taken")
+        until(lambda: self.way.taken > before, "something is taken")
 
     def read(self, size: int) -> None:
         """Let the peer read *size* bytes, of which some make place for others."""
@@ -339,7 +339,7 @@ def test_who_has_taken_everything_has_to_answer() -> None:
         silent.transport = line
         ward.run(INTERVAL + STEP)
         line.read(line.given)
-        until(lambda: line.way.taken >= line.given, 60, "everything is taken")
+        until(lambda: line.way.taken >= line.given, "everything is taken")
         # What comes later is not before the question.
         line.socket.send(bytes(100_000))
         ward.run(TIMEOUT + STEP)

@@ -123,7 +123,7 @@ def test_slacks_own_client(tmp_path: Path) -> None:
         url = daemon.url.rstrip("/") + member(printed, "path")
         with connect(daemon.ws) as ann:
             client = WebhookClient(url)
-            until(lambda: client.send(text="Build 42 passed").status_code == 200, 60, "a new hook")
+            until(lambda: client.send(text="Build 42 passed").status_code == 200, "a new hook")
             answer = client.send(
                 text="for who cannot show blocks",
                 blocks=[
@@ -153,7 +153,7 @@ def test_slacks_own_client(tmp_path: Path) -> None:
         insistent = WebhookClient(url, retry_handlers=[patient])
         statuses = [insistent.send(text=str(number)).status_code for number in range(6)]
         assert statuses == [200] * 6
-        until(lambda: client.send(text="x").status_code == 429, 60, "too many at once")
+        until(lambda: client.send(text="x").status_code == 429, "too many at once")
         assert "Traceback" not in daemon.output
         for secret in (url.rpartition("/")[2], "Build 42", "Jenkins"):
             assert secret not in daemon.output
@@ -168,7 +168,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
             *("--url", posts.url, "--allow-private"),
         )
         secret = member(printed, "secret")
-        until(lambda: cursor(tmp_path), 60, "a hook that is noticed")
+        until(lambda: cursor(tmp_path), "a hook that is noticed")
         for _ in range(KILLS):
             # The last of these has come when all ends, and its sender does not know.
             some = len(texts) + rng.randrange(1, EACH)
@@ -191,7 +191,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
             Webhook(secret).verify(body, headers)
         # The last has come, but its sender need not know yet.
         noted = f"-{len(texts)}"
-        until(lambda: str(cursor(tmp_path)).endswith(noted), 60, "that all have come is noted")
+        until(lambda: str(cursor(tmp_path)).endswith(noted), "that all have come is noted")
         assert daemon.stop() == 0
         assert str(cursor(tmp_path)).endswith(noted)
         assert "Traceback" not in daemon.output
@@ -206,11 +206,11 @@ def test_a_receiver_that_is_away(tmp_path: Path) -> None:
         )
         id = member(printed, "id")
         with connect(daemon.ws) as ann:
-            until(lambda: cursor(tmp_path), 60, "a hook that is noticed")
+            until(lambda: cursor(tmp_path), "a hook that is noticed")
             ann.send(json.dumps({"event": "talk", "data": {"message": "secret words"}}))
-            until(lambda: "fails: the answer is 503" in listed(tmp_path, id), 60, "trouble")
+            until(lambda: "fails: the answer is 503" in listed(tmp_path, id), "trouble")
             posts.status = 200
-            until(lambda: "well" in listed(tmp_path, id), 60, "no trouble")
+            until(lambda: "well" in listed(tmp_path, id), "no trouble")
         assert f"hook {id} fails, and is tried again: the answer is 503" in daemon.output
         assert f"hook {id} works again" in daemon.output
         assert daemon.output.count(f"hook {id}") == 2

@@ -14,7 +14,6 @@ from websockets.sync.client import connect
 from chatroom.hooks import incoming, posting, slack
 from tests.daemon import Daemon, until
 from tests.parts import program
-from tests.ports import free_port
 from tests.test_docs import blocks, read, rows, sections
 from tests.test_hooks_daemon import admin, cursor, heard, member
 
@@ -38,7 +37,7 @@ def test_saying_something(tmp_path: Path) -> None:
             return example.replace(f"{AT}/hooks/{SHOWN}", daemon.url.rstrip("/") + path)
 
         command = real(posted).replace("curl", f"{curl} -s", 1)
-        assert until(lambda: _said(command), 60, "a post that is said")
+        assert until(lambda: _said(command), "a post that is said")
         done = subprocess.run(
             [sys.executable, "-c", real(blocks(text, "python")[0])],
             check=True,
@@ -58,15 +57,14 @@ def _said(command: str) -> bool:
 
 
 @pytest.mark.long
-def test_the_receiver(tmp_path: Path) -> None:
+def test_the_receiver(tmp_path: Path, port: int) -> None:
     made = blocks(read(DOCS), "sh")[2]
-    port = free_port()
     url = f"http://127.0.0.1:{port}/in"
     code = blocks(read(DOCS), "python")[1].replace("9000", str(port))
     with Daemon(tmp_path) as daemon:
         command = made.replace("https://example.com/room", url).split()[1:]
         printed = admin(tmp_path, *command, "--allow-private")
-        until(lambda: cursor(tmp_path), 60, "a hook that is noticed")
+        until(lambda: cursor(tmp_path), "a hook that is noticed")
         environment = os.environ | {"SECRET": member(printed, "secret")}
         receiver = subprocess.Popen(
             [sys.executable, "-c", code],

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from tests.daemon import Daemon
+from tests.daemon import PATIENT, Daemon
 from tests.doors.packages import installed
 from tests.doors.program import Program
 from tests.parts import program
+from tests.ports import port_of
 
 pytestmark = pytest.mark.long
 
@@ -23,8 +24,7 @@ class IrcDaemon(Daemon):
     """The daemon, with a port for IRC as well."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.irc: int = free.getsockname()[1]
+        self.irc = port_of(self)
         super().__init__(folder, "--irc", f"tcp:{self.irc}:interface=127.0.0.1", *options)
 
 
@@ -71,13 +71,13 @@ def start(
 
 def page(daemon: Daemon, name: str, room: str) -> ClientConnection:
     """Return a connection as the page has it."""
-    return connect(f"{daemon.ws}?name={name}&room={room}")
+    return connect(f"{daemon.ws}?name={name}&room={room}", open_timeout=PATIENT)
 
 
 def hear(page: ClientConnection, event: str) -> dict[str, Any]:
     """Return the next *event* that comes to the *page*."""
     while True:
-        said = json.loads(page.recv(15))
+        said = json.loads(page.recv(PATIENT))
         if said["event"] == event:
             data: dict[str, Any] = said["data"]
             return data
@@ -179,7 +179,7 @@ def test_two_users_and_who_comes_back(
 
 def test_the_daemon_stops_in_order(tmp_path: Path) -> None:
     with IrcDaemon(tmp_path / "daemon") as daemon:
-        with socket.create_connection(("127.0.0.1", daemon.irc), 10) as peer:
+        with socket.create_connection(("127.0.0.1", daemon.irc), PATIENT) as peer:
             stream = peer.makefile("rwb")
             stream.write("NICK Ada\r\nUSER a 0 * :x\r\nJOIN #tea\r\nPRIVMSG #tea :ö\r\n".encode())
             stream.flush()

@@ -91,7 +91,7 @@ def test_interrupted(tmp_path: Path) -> None:
             text=True,
         )
         with connect(daemon.ws) as socket:
-            until(lambda: '"event":"talk"' in str(socket.recv(60)), 60, "a message")
+            until(lambda: '"event":"talk"' in str(socket.recv(60)), "a message")
         process.send_signal(signal.SIGINT)
         told, complaints = process.communicate(timeout=60)
     assert process.returncode == 0, (told, complaints)
@@ -142,7 +142,7 @@ def test_tls(tmp_path: Path) -> None:
     )
     tls = "ssl:0:privateKey=key.pem:certKey=cert.pem:interface=127.0.0.1"
     with Daemon(tmp_path, "--listen", tls, "--store", "memory:") as daemon:
-        port = until(lambda: _secure_port(daemon), 60, "the port")
+        port = until(lambda: _secure_port(daemon), "the port")
 
         def run(*more: str, **env: str) -> subprocess.CompletedProcess[str]:
             address = f"wss://localhost:{port}/ws"

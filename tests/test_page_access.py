@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.daemon import Daemon
 from tests.parts import package
-from tests.visitors import Visitors, say, shows
+from tests.visitors import Visitors, closed, say, shows
 
 pytestmark = pytest.mark.long
 
@@ -65,7 +65,7 @@ class Inspector:
             self.page.emulate_media(color_scheme=scheme)
             # What fades in has other colours on its way.
             self.page.evaluate(
-                "() => Promise.all(document.getAnimations().map(({ finished }) => finished))"
+                "() => Promise.allSettled(document.getAnimations().map(({ finished }) => finished))"
             )
             found = self.page.evaluate(LISTED, rules)
             assert found == [], f"{where}, {scheme}:\n" + "\n".join(found)
@@ -123,11 +123,14 @@ def test_axe_finds_nothing(size: str, axe: Path, room: str, visitors: Visitors) 
     expect(write).to_be_visible()
     inspector.inspect("the tools of a message")
     if phone:
-        for drawer in ("#rooms-toggle", "#people-toggle"):
-            page.locator(drawer).tap()
+        for drawer, toggle in (("#sidebar", "#rooms-toggle"), ("#people", "#people-toggle")):
+            page.locator(toggle).tap()
+            expect(page.locator(drawer)).to_be_visible()
             inspector.inspect(drawer)
             page.keyboard.press("Escape")
+            closed(page, drawer)
     page.locator("#menu-toggle").click()
+    expect(page.get_by_role("menu")).to_be_visible()
     inspector.inspect("the menu")
     page.get_by_role("menuitem", name="Change the topic").click()
     expect(page.get_by_role("dialog")).to_be_visible()
@@ -152,6 +155,7 @@ def test_axe_finds_nothing(size: str, axe: Path, room: str, visitors: Visitors) 
     expect(page.locator("#search .hits li")).to_have_count(2)
     inspector.inspect("the search")
     page.keyboard.press("Escape")
+    closed(page, "#search")
     page.evaluate("() => { location.hash = '#/no such room'; }")
     expect(page.locator("#notice")).to_be_visible()
     inspector.inspect("a notice")

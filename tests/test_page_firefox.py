@@ -14,7 +14,7 @@ from tests.landscape import landscape
 from tests.parts import package, program
 
 JOURNEY = Path(__file__).with_name("firefox") / "journey.mjs"
-LONGEST = 120.0
+LONGEST = 600.0
 
 
 @pytest.mark.long

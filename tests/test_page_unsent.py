@@ -70,7 +70,12 @@ def behind_gate(visitors: Visitors, room: str) -> tuple[Page, Gate]:
 
 def wake(page: Page) -> None:
     """Have the page connect now instead of a little later."""
-    page.evaluate("() => dispatchEvent(new Event('online'))")
+
+    def back() -> bool:
+        page.evaluate("() => dispatchEvent(new Event('online'))")  # amid a try it does nothing
+        return page.locator("#link-text").inner_text() == ""
+
+    until(back, "that the page is back")
 
 
 def unsent(page: Page, *texts: str) -> None:
@@ -112,7 +117,7 @@ def test_another_tab_sends_what_a_closed_one_left(room: str, visitors: Visitors)
     unsent(second, "left behind")
     unsent(first, "still here")  # each has its own
     second.close()
-    expect(first.locator("#unsaid .text")).to_have_count(2, timeout=10_000)
+    expect(first.locator("#unsaid .text")).to_have_count(2)
     gate.open()
     wake(first)
     expect(watcher.locator("#messages .text")).to_have_count(3)
@@ -132,7 +137,7 @@ def test_a_new_tab_sends_what_was_left_when_the_browser_was_closed(
     page.close()
     gate.open()
     other = visitors.tab(page.context, room)
-    expect(watcher.locator("#messages .text")).to_have_text(["good night"], timeout=10_000)
+    expect(watcher.locator("#messages .text")).to_have_text(["good night"])
     shows(other, "good night")
 
 
@@ -188,9 +193,9 @@ def test_what_is_written_before_there_is_a_page_or_a_server_is_kept(
     page.goto(room, wait_until="commit")
     field = page.locator("#text")  # it has no label yet
     field.press_sequentially("my first words")
-    assert until(lambda: scripts or page.evaluate("() => 0"), 10, "the script is asked for")
+    assert until(lambda: scripts or page.evaluate("() => 0"), "the script is asked for")
     scripts[0].continue_()
-    assert until(lambda: servers or page.evaluate("() => 0"), 10, "the server is asked for")
+    assert until(lambda: servers or page.evaluate("() => 0"), "the server is asked for")
     expect(field).to_have_value("my first words")
     kept = "() => Object.keys(localStorage).some((key) => key.includes('drafts'))"
     page.wait_for_function(kept)
@@ -223,7 +228,7 @@ def test_a_file_arrives_though_the_server_restarts_and_the_page_is_reloaded(
         for each in (watcher, page):
             wake(each)
             texts = each.locator("#messages .text")
-            expect(texts).to_have_count(2, timeout=20_000)
+            expect(texts).to_have_count(2)
             assert set(texts.all_inner_texts()) == {"with a file", "and without"}
             expect(each.locator("#messages").get_by_text("notes.txt")).to_be_visible()
         unsent(page)

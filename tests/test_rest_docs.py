@@ -19,7 +19,7 @@ from chatroom.rest.door import BODY
 from chatroom.rest.operations import OPERATIONS, Operation
 from chatroom.rest.records import WhichMessages
 from chatroom.rest.refusals import BAD_METHOD, status
-from tests.daemon import Daemon
+from tests.daemon import PATIENT, Daemon
 from tests.parts import program
 from tests.test_docs import REPO, named, read, rows, sections
 from tests.test_rest import performing
@@ -63,7 +63,7 @@ def given(operation: Operation) -> list[str]:
 def test_the_examples_do_what_they_show(tmp_path: Path) -> None:
     program("curl", "install curl")
     bash = program("bash", "install bash")
-    (tmp_path / ".curlrc").write_text("silent\nshow-error\nnoproxy = *\nmax-time = 20\n")
+    (tmp_path / ".curlrc").write_text("silent\nshow-error\nnoproxy = *\nmax-time = 100\n")
     environment = os.environ | {"CURL_HOME": str(tmp_path), "TOKEN": "nobody"}
     assert len(COMMANDS) == len(ANSWERS) > 20
     with Daemon(tmp_path / "daemon", "--store", "memory:") as daemon:
@@ -72,7 +72,7 @@ def test_the_examples_do_what_they_show(tmp_path: Path) -> None:
                 [bash, "-euc", command.replace("127.0.0.1:8080", f"127.0.0.1:{daemon.port}")],
                 env=environment,
                 text=True,
-                timeout=30,
+                timeout=PATIENT,
             )
             assert alike(answered) == alike(shown), command
             environment["TOKEN"] = json.loads(answered).get("token", environment["TOKEN"])

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from chatroom.rest.operations import OPERATIONS
-from tests.daemon import Daemon
+from tests.daemon import PATIENT, Daemon
 from tests.test_rest import performing
 
 pytestmark = pytest.mark.long
@@ -71,6 +71,7 @@ def test_the_server_is_as_its_document_says(tmp_path: Path) -> None:
         command: list[str | Path] = [
             *(program, "--config-file", configuration, "run", f"{daemon.url}openapi.json"),
             *("--header", f"Authorization: Bearer {token}", "--checks", "all"),
+            *("--request-timeout", str(PATIENT)),
             *("--max-examples", str(EXAMPLES), "--continue-on-failure", "--report", "json,har"),
             *("--report-json-path", report, "--report-har-path", har, "--no-color"),
         ]
@@ -80,7 +81,7 @@ def test_the_server_is_as_its_document_says(tmp_path: Path) -> None:
             env=os.environ | {"PYTHONPATH": str(REPO)},
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=1200,
             check=False,
         )
         assert ran.returncode == 0, ran.stdout[-20_000:] + ran.stderr

@@ -1447,7 +1447,7 @@ def outage(daemon: Daemon, fault: contextlib.AbstractContextManager[object], rea
                 status, told = health(daemon)
                 assert status == 503
                 assert reason in told
-        until(lambda: health(daemon)[0] == 200, 60, "a store that can be written")
+        until(lambda: health(daemon)[0] == 200, "a store that can be written")
         speak(ann, "talk", message="x" * 4000, nonce="1")
         assert hear(ann, "talk", "error")["id"] == 2
         speak(ann, "history")

@@ -94,9 +94,9 @@ def test_it_is_soon_in_no_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert texts(desk.search(SECRET)) == [SECRET]
         assert len(having(path)) > 1
         desk.settle(delete(2))
-        until(lambda: not having(path), 60, "nothing is left of it")
+        until(lambda: not having(path), "nothing is left of it")
         assert having(path, "first")
-        until(lambda: desk.log._writer.due == math.inf, 60, "there is nothing more to do")
+        until(lambda: desk.log._writer.due == math.inf, "there is nothing more to do")
 
 
 def test_one_time_for_all_that_was_taken_back_meanwhile(store: Store, path: Path) -> None:
@@ -146,7 +146,7 @@ def test_what_a_killed_process_left(path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "-wal" in having(path)
     monkeypatch.setattr(writing, "ERASE", 0.0)
     with Desk(path):
-        until(lambda: not having(path), 60, "nothing is left of it")
+        until(lambda: not having(path), "nothing is left of it")
 
 
 @contextlib.contextmanager

@@ -138,7 +138,7 @@ class Desk:
                     return False
             return (state, any(left)) == ((messages, changes, None), False)
 
-        until(done, 60, "the index is up to date")
+        until(done, "the index is up to date")
 
 
 @contextlib.contextmanager
@@ -461,7 +461,7 @@ def test_what_was_said_is_taken_up_without_a_search(store: Store, eager: None, s
         assert desk.state("messages") == 1
         store.say(*(f"hello {n}" for n in range(20)))
         desk.index.committed()
-        until(lambda: desk.state("messages") == 21, 60, "what was said is in the index")
+        until(lambda: desk.state("messages") == 21, "what was said is in the index")
         desk.idle()
 
 
@@ -513,7 +513,7 @@ def test_steps_are_as_large_as_time_allows(
         store.say("hello")
         desk.idle()
         # A step is over a moment after what it took up is there.
-        until(lambda: desk.index._size == search.SMALLEST, 60, "the smallest steps")
+        until(lambda: desk.index._size == search.SMALLEST, "the smallest steps")
 
 
 def test_pauses_are_in_proportion() -> None:
@@ -605,7 +605,7 @@ def test_nothing_is_left_of_what_was_deleted(
             left = contents(store.path)
             return SECRET.encode() not in left and "秘密".encode() not in left
 
-        until(gone, 60, "what was deleted is overwritten")
+        until(gone, "what was deleted is overwritten")
         assert desk.find("one") == [("lobby", 1)]
         assert desk.find("five") == [("lobby", 5)]
         assert desk.find("six") == [("lobby", 6)]
@@ -692,7 +692,7 @@ def test_one_shard_after_the_other(
                 dirty = db.execute("SELECT number FROM shards WHERE dirty").fetchall()
             return [number for (number,) in dirty] if (changes, shard) == (2, None) else []
 
-        assert until(lambda: left() == [0], 60, "the newest one was made anew")
+        assert until(lambda: left() == [0], "the newest one was made anew")
         assert desk.find("word1") == [("lobby", 2)]
 
 
@@ -902,7 +902,7 @@ def test_a_crash_amid_indexing(
         for n in range(2, 11):
             assert desk.find(f"word{n} hello") == [("lobby", n)]
         assert desk.find("word1 hello") == []
-        until(lambda: SECRET.encode() not in contents(store.path), 60, "it is overwritten")
+        until(lambda: SECRET.encode() not in contents(store.path), "it is overwritten")
     assert lines == []
 
 
@@ -931,7 +931,7 @@ def test_no_index_can_be_made(store: Store, lines: list[str], eager: None) -> No
         assert len(lines) == 1
         assert "cannot keep the search index" in lines[0]
         index_path(store.path).rmdir()
-        until(lambda: len(lines) == 2, 60, "it can be made again")
+        until(lambda: len(lines) == 2, "it can be made again")
         assert "again" in lines[1]
         assert desk.find("hello") == [("lobby", 1)]
 
@@ -987,7 +987,7 @@ def test_what_is_there_is_found_while_the_index_cannot_be_written(
             assert "locked" in lines[0]
             other.execute("ROLLBACK")
         desk.index.committed()
-        until(lambda: len(lines) == 2, 60, "it can be written again")
+        until(lambda: len(lines) == 2, "it can be written again")
         assert desk.find("hello") == [("lobby", 2), ("lobby", 1)]
 
 

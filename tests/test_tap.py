@@ -297,12 +297,12 @@ def test_a_system_whose_clock_is_set_back(tmp_path: Path) -> None:
         with connect(daemon.ws) as ann:
             with connect(daemon.ws) as bob:
                 ann.send('{"event":"talk","data":{"message":"before"}}')
-                until(lambda: '"before"' in str(ann.recv(60)), 60, "the first message")
+                until(lambda: '"before"' in str(ann.recv(60)), "the first message")
                 (tmp_path / "set-back").touch()
                 ann.send('{"event":"talk","data":{"message":"after"}}')
-                until(lambda: '"after"' in str(ann.recv(60)), 60, "the second message")
+                until(lambda: '"after"' in str(ann.recv(60)), "the second message")
                 bob.socket.shutdown(socket.SHUT_RDWR)
-            until(lambda: '"event":"exit"' in str(ann.recv(60)), 60, "that Bob is gone")
+            until(lambda: '"event":"exit"' in str(ann.recv(60)), "that Bob is gone")
         assert daemon.stop() == 0
 
 
@@ -349,7 +349,7 @@ def test_daemon(tmp_path: Path) -> None:
     listen = "tcp:0:interface=127.0.0.1"
     subprocess.run([TWISTD, "chatroom", "--listen", listen], cwd=tmp_path, timeout=60, check=True)
     log, pidfile = tmp_path / "twistd.log", tmp_path / "twistd.pid"
-    until(lambda: log.exists() and "The room is open" in log.read_text(), 60, "a daemon")
+    until(lambda: log.exists() and "The room is open" in log.read_text(), "a daemon")
     pid = int(pidfile.read_text())
     try:
         again = subprocess.run(
@@ -365,7 +365,7 @@ def test_daemon(tmp_path: Path) -> None:
         assert "Traceback" not in log.read_text()
     finally:
         os.kill(pid, signal.SIGTERM)
-    until(lambda: not pidfile.exists(), 60, "an end")
+    until(lambda: not pidfile.exists(), "an end")
 
 
 def test_as_many_files_as_the_system_allows(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def becomes(page: Page, question: str, what: object) -> bool:
         answer: bool = page.evaluate(f"async () => ({again})(await ({question})())")
         return answer
 
-    return until(look, 60, str(what))
+    return until(look, str(what))
 
 
 def kept(page: Page, version: str) -> None:

@@ -11,11 +11,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser import keep, release
-from tests.daemon import Daemon
+from tests.daemon import PATIENT, Daemon
 from tests.visitors import Cable, Visitors
 
-# Other tests have the machine, too.
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=PATIENT * 1000)
 
 
 @pytest.fixture

@@ -9,17 +9,21 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 from websockets.sync.client import ClientConnection, connect
 
-PATIENT = 60.0
-"""Seconds for what takes none."""
+from tests.daemon import PATIENT
+
 REMEMBERED = """if (location.protocol === "http:") {
   localStorage[`chatroom ${new URL(".", location.href).pathname} name`] ??= NAME;
 }"""
+HOURS = 12 - datetime.now(UTC).hour
+NOON = f"Etc/GMT{-HOURS:+}"
+"""A time zone in which it is about noon now, so that no day begins amid a test."""
 
 # What Chromium itself prints when a server cannot be reached.
 LOST = re.compile(r"WebSocket connection to '\S+' failed: |net::ERR_")
@@ -57,7 +61,7 @@ class Cable:
         self.cut()
         self._near.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(PATIENT)
 
     def _accept(self) -> None:
         with self._near:
@@ -71,13 +75,14 @@ class Cable:
                 carry.start()
 
     def _carry(self, near: socket.socket) -> None:
-        with near, socket.create_connection(("127.0.0.1", self._far)) as far:
+        with near:
             with self._lock:
                 if not self._whole:
                     return
                 self._ends.add(near)
-            # An error is one side that went while the other was still saying something.
-            with suppress(OSError):
+            # An error is a side that is not there, or that went while the other was still saying
+            # something.
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self._far)) as far:
                 _carry_on({near: far, far: near})
             with self._lock:
                 self._ends.remove(near)
@@ -113,7 +118,9 @@ def speaking(url: str, name: str | None = None) -> Iterator[Speaker]:
     """Enter the room at *url* of the page, called *name*, and leave it afterwards."""
     site, _, room = url.partition("#/")
     query = urlencode({"room": room} | ({} if name is None else {"name": name}))
-    with connect(f"{site.replace('http', 'ws', 1)}ws?{query}", max_queue=None) as socket:
+    with connect(
+        f"{site.replace('http', 'ws', 1)}ws?{query}", max_queue=None, open_timeout=PATIENT
+    ) as socket:
         assert json.loads(socket.recv(PATIENT))["event"] == "init"
         yield Speaker(socket, room)
 
@@ -135,11 +142,13 @@ class Visitors:
             **{
                 "viewport": {"width": 900, "height": 600},
                 "locale": "en-GB",
+                "timezone_id": NOON,
                 # It fetches all of the page once more; tests/test_worker.py is about it.
                 "service_workers": "block",
                 **options,
             }
         )
+        context.set_default_timeout(PATIENT * 1000)
         context.on("console", self._listen)
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
         context.on("dialog", lambda dialog: self.complaints.append(f"a dialog: {dialog.message}"))
@@ -203,6 +212,18 @@ def say(page: Page, *texts: str) -> None:
 def shows(page: Page, *texts: str) -> None:
     """Wait until exactly *texts* are what was said, as *page* shows it."""
     expect(page.locator("#messages .text")).to_have_text(list(texts))
+
+
+def closed(page: Page, drawer: str) -> None:
+    """Wait until the *drawer* of a phone is closed, and *page* back from its entry in the history."""
+    expect(page.locator(drawer)).to_be_hidden()
+    page.wait_for_function("() => !history.state?.drawer")
+
+
+def pause(page: Page) -> None:
+    """Stop the clock of *page*, and of all tabs of its browser: no timers, and no frames."""
+    page.clock.install()
+    page.clock.pause_at(page.evaluate("() => Math.ceil(Date.now()) + 1000"))
 
 
 def told(page: Page) -> list[str]:

@@ -25,6 +25,7 @@ from chatroom.engineio import EngineDoor, Socket
 from chatroom.events import Close
 from chatroom.fast import FAST, Direct
 from chatroom.site import Site
+from tests.daemon import PATIENT
 
 reactor: Any = installed
 PATH = "engine.io"
@@ -94,7 +95,7 @@ class Echo:
         assert self.process.stdout is not None
         self.process.send_signal(signal.SIGTERM)
         self._told += self.process.stdout
-        assert self.process.wait(10) == 0
+        assert self.process.wait(PATIENT) == 0
         return "".join(self._told)
 
     def __exit__(

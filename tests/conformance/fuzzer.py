@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -19,6 +20,18 @@ IMAGE = "crossbario/autobahn-testsuite:25.10.1"
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 VIRTUALENV = "virtualenv==20.21.1"  # of the last series that makes environments for Python 2.7
 
+LIMITS = ("openHandshakeTimeout", "closeHandshakeTimeout", "serverConnectionDropTimeout")
+PATIENT = 60
+"""So many seconds the client waits for a server on a busy machine; by itself it would be one."""
+WSTEST = """
+import os
+from autobahntestsuite import fuzzing, wstest
+kill = fuzzing.FuzzingProtocol.killAfter.__func__
+fuzzing.FuzzingProtocol.killAfter = lambda case, delay: kill(case, int(os.environ["PATIENCE"]))
+wstest.run()
+"""
+"""The suite's program, in which no case is given up before ``PATIENCE`` seconds."""
+
 Say = Callable[[str], None]
 
 
@@ -26,12 +39,15 @@ class Missing(Exception):
     """There is nothing here that can run the fuzzing client; the message says what is missing."""
 
 
-def fuzz(url: str, patterns: Iterable[str], folder: Path, say: Say) -> Report:
+def fuzz(
+    url: str, patterns: Iterable[str], folder: Path, say: Say, patience: int = PATIENT
+) -> Report:
     """
     Run the cases that match *patterns* against the server at *url*, and return the report.
 
     *folder*, which must be absolute, receives the report with a page for each case
     (``index.html``), and what the client printed (``wstest.log``). *say* is told what goes on.
+    A case in which the server does not do what it has to is given up after *patience* seconds.
     Raises `Missing`.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -39,14 +55,26 @@ def fuzz(url: str, patterns: Iterable[str], folder: Path, say: Say) -> Report:
     index.unlink(missing_ok=True)  # an older run's must not pass for this one's
     server = {"agent": "chatroom", "url": url, "protocols": ["echo-protocol"]}
     spec.write_text(
-        json.dumps({"outdir": str(folder), "servers": [server], "cases": list(patterns)})
+        json.dumps(
+            {
+                "outdir": str(folder),
+                "servers": [server],
+                "cases": list(patterns),
+                "options": dict.fromkeys(LIMITS, patience),
+            }
+        )
     )
     command = [*_wstest(folder, say), "-m", "fuzzingclient", "-s", str(spec)]
     last = ""
     with (
         (folder / "wstest.log").open("w") as log,
         subprocess.Popen(
-            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=folder,
+            env=os.environ | {"PATIENCE": str(patience)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         ) as process,
     ):
         for line in process.stdout or ():
@@ -75,13 +103,17 @@ def _with_python(folder: Path, say: Say) -> list[str]:
     pins = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "chatroom")
     environment = cache / f"wstest-{pins}"
-    wstest = [str(environment / "bin" / "python"), "-Eum", "autobahntestsuite.wstest"]
-    if not _answer([*wstest, "--help"]):
-        python = next(filter(None, map(_python27, _candidates())), None)
-        if python is None:
-            raise Missing("there is no Python 2.7 (`pyenv install 2.7.18` installs one)")
-        say(f"building its environment for {python}, once, in {environment}")
-        _build(python, environment)
+    wstest = [str(environment / "bin" / "python"), "-Euc", WSTEST]
+    cache.mkdir(parents=True, exist_ok=True)
+    # Whoever else wants it at the same time waits, and does not build it once more.
+    with environment.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _answer([*wstest, "--help"]):
+            python = next(filter(None, map(_python27, _candidates())), None)
+            if python is None:
+                raise Missing("there is no Python 2.7 (`pyenv install 2.7.18` installs one)")
+            say(f"building its environment for {python}, once, in {environment}")
+            _build(python, environment)
     return wstest
 
 
@@ -99,7 +131,6 @@ def _python27(command: str) -> str:
 
 def _build(python: str, environment: Path) -> None:
     """Make the *environment* aside and move it into its place, so that it is never half made."""
-    environment.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=environment.parent) as aside:
         tool, made = f"{aside}/tool", f"{aside}/made"
         pip = ["-m", "pip", "install", "-qq", "--no-python-version-warning"]

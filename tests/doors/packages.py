@@ -34,7 +34,7 @@ def installed(name: str, factory: pytest.TempPathFactory) -> Path:
             quick = ("--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
             install = [npm, "install", *quick]
             try:
-                subprocess.run(install, cwd=folder, check=True, capture_output=True, timeout=120)
+                subprocess.run(install, cwd=folder, check=True, capture_output=True, timeout=600)
             except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
                 shutil.rmtree(folder, ignore_errors=True)
                 missing(f"npm cannot install {CLIENTS / name}/package.json ({error}): a network?")

@@ -10,10 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.daemon import until
-
-PATIENT = 60.0
-"""So many seconds something may take to come."""
+from tests.daemon import PATIENT, until
 
 
 class Program:
@@ -91,7 +88,7 @@ class Program:
     def until(self, look: Callable[[], Any], what: str) -> Any:
         """Wait until *look* returns something true, and return that."""
         try:
-            return until(look, PATIENT, what)
+            return until(look, what)
         except AssertionError as error:
             shown = "\n".join(self.lines)
             raise AssertionError(f"{error}: {self.command} printed\n{shown}") from None

@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 import puppeteer from "puppeteer-core";
 
 const [url, executablePath, picture] = process.argv.slice(2);
-const PATIENT = 60_000; // ms
+const PATIENT = 60_000; // ms: others have the machine, too
 const PHONE = { width: 390, height: 844 };
 const DESKTOP = { width: 1000, height: 700 };
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();

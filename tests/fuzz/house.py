@@ -80,6 +80,7 @@ class MemoryHouse:
     """
 
     hurried = False
+    prompt = 15.0
 
     def __init__(self) -> None:
         self.faults: list[str] = []

@@ -9,7 +9,7 @@ import struct
 from time import monotonic
 from urllib.request import urlopen
 
-from tests.daemon import Daemon, until
+from tests.daemon import PATIENT, Daemon, until
 from tests.fuzz.memory import resident
 from tests.fuzz.uploads import LIMIT, TOTAL
 
@@ -80,6 +80,7 @@ class RealHouse:
     """A `tests.fuzz.visitors.House`: a running *daemon*."""
 
     hurried = True
+    prompt = PATIENT
 
     def __init__(self, daemon: Daemon) -> None:
         self.faults: list[str] = []
@@ -104,7 +105,7 @@ class RealHouse:
         """Return what is wrong with the daemon, which had *warm* bytes of memory before; end it."""
         found = []
         try:
-            until(self._deserted, 10, "a healthy daemon with nobody there")
+            until(self._deserted, "a healthy daemon with nobody there")
         except AssertionError as error:
             found.append(str(error))
         if (after := self.resident()) > warm + GROWTH:

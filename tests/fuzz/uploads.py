@@ -14,7 +14,7 @@ import msgspec
 from tests.fuzz import wire, words
 from tests.fuzz.answers import Answers
 from tests.fuzz.past import Wrong
-from tests.fuzz.visitors import PROMPT, House, Seen, Visitor
+from tests.fuzz.visitors import House, Seen, Visitor
 
 LIMIT, TOTAL = 20_000, 400_000
 """The most bytes of a file, and of all, where these visitors come."""
@@ -61,7 +61,7 @@ class Uploader(Visitor):
         self._right: set[int] = set()
         self._patient = True
         """Whether it waits for its answer, and the request is one that must be answered."""
-        self._until = house.now() + PROMPT
+        self._until = house.now() + house.prompt
         # Where not all was read that it sends, the server stays for a while.
         self._goes = house.hurried or rng.random() < 0.5
         self.put(self._get() if seen.files and rng.random() < 0.4 else self._post())

@@ -14,8 +14,6 @@ from tests.fuzz.past import Wrong
 
 PATIENCE = 90.0
 """After so many seconds of silence the server has let go of a connection."""
-PROMPT = 15.0
-"""Within so many seconds the server answers who reads, and lets go of who says goodbye."""
 LARGE = 65_536
 """The most bytes of a message that comes in to the room."""
 KEPT = 200_000
@@ -50,6 +48,8 @@ class House(Protocol):
 
     hurried: bool
     """Whether its time is ours, so that nobody can wait for long."""
+    prompt: float
+    """Within so many seconds it answers who reads, and lets go of who says goodbye."""
 
     def connect(self, window: int) -> Wire:
         """Return a new connection, which takes about *window* bytes that nobody reads."""
@@ -260,7 +260,7 @@ class Talker(Visitor):
             raise Wrong("the connection was dropped without a close frame")
 
     def _expect(self, what: str) -> None:
-        self._due = self.house.now() + PROMPT, what
+        self._due = self.house.now() + self.house.prompt, what
 
     def _message(self) -> bytes:
         rng = self.rng

@@ -11,7 +11,8 @@ import socketio  # type: ignore[import-untyped]
 
 EVENTS = ("init", "talk", "join", "exit", "rename", "error")
 
-client = socketio.Client(reconnection_delay=0.05, reconnection_delay_max=0.1)
+# Its own patience, 1 and 5 seconds, is little on a busy machine.
+client = socketio.Client(reconnection_delay=0.05, reconnection_delay_max=0.1, request_timeout=60)
 
 
 def say(**what: Any) -> None:
@@ -32,12 +33,13 @@ client.on("connect", lambda: say(connect=client.get_sid()))
 client.on("disconnect", lambda reason: say(disconnect=reason))
 for name in EVENTS:
     client.on(name, heard(name))
-client.connect(sys.argv[1], **json.loads(sys.argv[2]))
+client.connect(sys.argv[1], wait_timeout=60, **json.loads(sys.argv[2]))
 for line in sys.stdin:
     if line.strip() == "close":
         break
     if line.strip() == "transport":
-        print(f"transport {client.transport()}", flush=True)
+        sys.stdout.write(f"transport {client.transport()}\n")
+        sys.stdout.flush()
         continue
     event, data, *ack = json.loads(line)
     client.emit(event, data, callback=(lambda *answer: say(ack=answer)) if ack else None)
