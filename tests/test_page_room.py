@@ -56,8 +56,15 @@ def message(page: Page, text: str) -> Locator:
 
 def act(page: Page, row: Locator, label: str) -> None:
     """Do with the message in *row* what the tool of this *label* does."""
-    row.locator(".text").hover(position={"x": 2, "y": 2})  # tools may lie over the rest
-    row.get_by_role("toolbar").get_by_role("button", name=label, exact=True).click()
+    tool = row.get_by_role("toolbar").get_by_role("button", name=label, exact=True)
+
+    def offered() -> bool:
+        row.locator(".text").hover(position={"x": 2, "y": 2})  # tools may lie over the rest
+        return tool.is_visible()
+
+    # What has just come may have moved another row to where the pointer is.
+    until(offered, f"that one can {label}")
+    tool.click()
 
 
 def field(page: Page) -> Locator:
@@ -287,6 +294,7 @@ def test_a_reply_quotes_and_its_quote_leads_back(room: str, visitors: Visitors) 
 def test_what_is_deleted_meanwhile_stops_nobody(room: str, visitors: Visitors) -> None:
     ada, bo = visitors.new(room, "Ada 15"), visitors.new(room, "Bo 15")
     say(ada, "one", "two")
+    shows(bo, "one", "two")
     act(bo, message(bo, "one"), "Reply")
     expect(bo.locator("#about")).to_contain_text("one")
     field(bo).fill("an answer")
@@ -467,6 +475,36 @@ def test_an_upload_is_seen_cancelled_and_tried_again(room: str, visitors: Visito
     shows(page, "meanwhile", "tried again")
     expect(page.get_by_role("link", name="notes.txt")).to_be_visible()
     expect(waiting).to_have_count(0)
+
+
+def test_who_is_quicker_than_the_tray_sends_the_file_all_the_same(
+    room: str, visitors: Visitors
+) -> None:
+    page = visitors.new(room)
+    visitors.loss_expected = True
+    trays: list[Route] = []
+    page.route("**/tray.js", lambda route: trays.append(route))
+    picked = page.locator("#composer input[type=file]")
+    notes = FilePayload(name="notes.txt", mimeType="text/plain", buffer=b"swim first")
+
+    def chosen() -> Route:
+        picked.set_input_files(notes)
+        say(page, "See what I wrote.")
+        until(lambda: trays or page.evaluate("() => 0"), "that the tray is asked for")
+        return trays.pop()
+
+    chosen().abort()
+    expect(page.locator("#notice")).to_contain_text("This could not be loaded.")
+    expect(field(page)).to_have_value("See what I wrote.")
+    tray = chosen()
+    field(page).press("Enter")
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    expect(field(page)).to_have_value("See what I wrote.")
+    tray.continue_()
+    shows(page, "See what I wrote.")
+    expect(page.locator("#messages .message")).to_have_count(1)
+    expect(page.get_by_role("link", name="notes.txt")).to_be_visible()
+    expect(field(page)).to_have_value("")
 
 
 def test_all_of_it_by_keyboard(room: str, visitors: Visitors) -> None:

@@ -29,6 +29,7 @@ export class Composer {
   #markdown = tool("markdown", "markdown", t("composer.markdown"));
   #completion = null; // comes with the first @ or :
   #tray = null; // comes with the first file
+  #coming = null; // a promise that files are in the tray
   #state = null;
   #draft = known.EMPTY_DRAFT;
   #shown = null; // what the line above the field was drawn from
@@ -130,17 +131,30 @@ export class Composer {
     this.#completion.look();
   }
 
-  async #add(files, folders) {
+  #add(files, folders) {
+    const { current } = this.#state;
+    this.#coming = this.#open().then(() => this.#tray.add(files, folders, current));
+    const over = (error) => {
+      this.#coming = null;
+      if (error instanceof SyntaxError) throw error; // the notice tells
+      if (error) this.#actions.failed(t("panel.failed"));
+    };
+    this.#coming.then(() => over(), over);
+  }
+
+  async #open() {
     const [{ Tray }] = await Promise.all([import("./tray.js"), sheet("panels.css")]);
-    if (!this.#tray) {
-      this.#tray = new Tray(() => this.#fit());
-      this.#tray.render(this.#state);
-      this.#about.after(this.#tray.told, this.#tray.node);
-    }
-    this.#tray.add(files, folders);
+    if (this.#tray) return;
+    this.#tray = new Tray(() => this.#fit());
+    this.#tray.render(this.#state);
+    this.#about.after(this.#tray.told, this.#tray.node);
   }
 
   #submit() {
+    const { current } = this.#state;
+    // What was chosen is to go with it.
+    const later = () => current === this.#state.current && this.#submit();
+    if (this.#coming) return void this.#coming.then(later, () => {});
     const { editing, reply } = this.#draft;
     const text = whole(this.#text.value.trimEnd());
     const said = text.trim() !== "";

@@ -81,7 +81,7 @@ const actions = {
 
 await words.begin();
 const log = new MessageLog(actions);
-const composer = new Composer(actions);
+const composer = new Composer({ ...actions, failed: (text) => shell.tell(text) });
 const shell = new Shell(actions);
 
 function address() {

@@ -11,6 +11,7 @@ import { Badge, Rooms } from "./rooms.js";
 /** The frame around the room: the user's rooms, the people, and what is opened from there. */
 export class Shell {
   #naming;
+  #notice;
   #open;
   #state;
   #telling = Promise.resolve();
@@ -39,10 +40,10 @@ export class Shell {
     // Where there is no keyboard but that on the screen, it is not to come unasked.
     const focus = () =>
       matchMedia("(hover: hover)").matches ? actions.focus() : element("log").focus();
-    const notice = new Notice({ ...actions, focus });
+    this.#notice = new Notice({ ...actions, focus });
     const panels = new Panels(
       { ...actions, focus, nameMe: () => this.#naming.open() },
-      { rooms, search, failed: (text) => notice.tell(text) },
+      { rooms, search, failed: (text) => this.tell(text) },
     );
     this.#open = actions.open;
     this.#views = [
@@ -50,7 +51,7 @@ export class Shell {
       new Header(actions, panels),
       new People((id) => people.leave(() => actions.direct(id))),
       this.#naming,
-      notice,
+      this.#notice,
       new LinkLine({ ...actions, focus }),
       new Badge(),
       new Keys(actions, panels),
@@ -67,6 +68,11 @@ export class Shell {
     }
     this.#state = state;
     for (const view of this.#views) view.render(state);
+  }
+
+  /** Tell what went wrong in the page. */
+  tell(text) {
+    this.#notice.tell(text);
   }
 
   /** Ask once for a name. */

@@ -41,15 +41,18 @@ export class Tray {
     this.#draw();
   }
 
-  /** Take these files, but not what the server would refuse; tell of that, and of `folders`. */
-  add(files, folders = false) {
+  /**
+   * Take these files for a room, but not what the server would refuse; tell of that, and of
+   * `folders`.
+   */
+  add(files, folders, room) {
     const fits = files.filter((file) => file.size > 0 && file.size <= this.#limit);
     const refused = files.filter((file) => !fits.includes(file));
     const whys = new Set(refused.map((file) => this.#why(file)));
     if (folders) whys.add(t("tray.folder"));
     this.told.textContent = [...whys].join("\n");
     if (fits.length === 0) return;
-    this.#files.set(this.#room, [...this.files, ...fits.map(named)]);
+    this.#files.set(room, [...(this.#files.get(room) ?? []), ...fits.map(named)]);
     this.#draw();
     this.node.scrollTop = this.node.scrollHeight;
     this.#changed();
