@@ -102,7 +102,7 @@ def listening(room: Room) -> Iterator[int]:
 def heard(load: Path, port: int, senders: int = 1, **options: object) -> Load:
     """Let a few readers listen to *senders* for a moment."""
     given: dict[str, object] = {"connections": 3, "senders": senders, "rate": 200} | options
-    moment: dict[str, object] = {"settle": 0, "warm": 0, "seconds": 0.25, "drain": 5}
+    moment: dict[str, object] = {"settle": 0, "warm": 0, "seconds": 0.6, "drain": 5}
     return generator.run(load, {"port": port} | moment | given)
 
 
