@@ -122,7 +122,7 @@ class Figures:
     after: int = 0
     peak: int = 0
     kernel: int = 0
-    """What waited in the kernel to be sent, which is not the daemon's memory."""
+    """What waited in the kernel to be sent to them, which is not the daemon's memory."""
     peak_later: int = 0
     """The peak when those who were stuck have read on."""
     fates: Counter[str] = field(default_factory=Counter)
@@ -161,7 +161,7 @@ def run(stuck: int, said: int, longest: int, seed: int) -> Figures:
         talk(quick, talkers, texts(rng, said, longest), figures)
         figures.seconds = monotonic() - started
         figures.after, figures.peak = resident(daemon.pid)
-        figures.kernel = queued(port)
+        figures.kernel = queued(port, {each.socket.getsockname()[1] for each in idle})
         for listener in idle:
             figures.fates[read_on(listener, port, rng, figures.messages)] += 1
         figures.peak_later = resident(daemon.pid)[1]
@@ -282,12 +282,13 @@ def complete(ids: Sequence[int], messages: int) -> None:
         raise Wrong(f"{len(ids)} of {messages} messages came")
 
 
-def queued(port: int) -> int:
-    """Return how many bytes wait in the kernel to be sent from the local *port*."""
+def queued(port: int, peers: set[int]) -> int:
+    """Return how many bytes wait in the kernel to be sent from the local *port* to *peers*."""
     total = 0
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
-        if int(fields[1].partition(":")[2], 16) == port:
+        near, far = (int(field.partition(":")[2], 16) for field in fields[1:3])
+        if near == port and far in peers:
             total += int(fields[4].partition(":")[0], 16)
     return total
 

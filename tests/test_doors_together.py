@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -52,6 +53,16 @@ def ask(url: str, body: object = None, token: str | None = None) -> bytes:
         return found
 
 
+def is_known(hook: str) -> bool:
+    """Return whether the daemon has noticed that there is this *hook*, and those before it."""
+    try:
+        ask(hook, {})
+    except urllib.error.HTTPError as error:
+        assert error.code in (400, 404), error
+        return error.code == 400
+    raise AssertionError("nothing was said, and was taken")
+
+
 def has(person: Program, count: int) -> bool:
     """Return whether *person* has heard so many messages."""
     return len(person.said("talk")) >= count
@@ -73,6 +84,7 @@ def test_one_at_each_door(
     url, posted = stack.enter_context(receiver())
     admin(daemon, "outgoing", "--url", url, "--allow-private")
     incoming = f"{daemon.url}{admin(daemon, 'incoming', '--name', 'hook')['path'][1:]}"
+    until(partial(is_known, incoming), "that both hooks are noticed")
     people: dict[str, Program] = {}
     for name in CLIENTS:
         address = f"http://127.0.0.1:{port if name == 'irc' else daemon.port}"
