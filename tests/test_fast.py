@@ -28,6 +28,7 @@ from twisted.internet.task import Clock, deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+import chatroom.fast
 from chatroom.answers import Places
 from chatroom.chat import Chat
 from chatroom.fast import Direct, opening
@@ -397,11 +398,23 @@ class Frames(SynchronousTestCase):
             other.end()
             one.end()
 
+    def test_a_pong_that_is_too_long(self) -> None:
+        line = compare([masked(0x8A, b"x" * 126) + masked(0x81, b"too late")])
+        assert line.outcome["localCloseCode"] == 1002
+        assert taken(line) == []
+
     def test_bug_of_ours_in_the_room(self) -> None:
         line = compare([masked(0x81, b"boom") + talk("unheard")], "chat")
         assert len(self.flushLoggedErrors(Broken)) == 2
         assert line.outcome["localCloseCode"] == 1011
         assert taken(line) == [(b"boom", False)]
+
+
+class FramesWithoutCompiler(Frames):
+    """The same where nothing could be compiled."""
+
+    def setUp(self) -> None:
+        self.enterContext(mock.patch("chatroom.fast.compiled", None))
 
 
 def talk(message: str) -> bytes:
@@ -1523,6 +1536,42 @@ class Sockets(RoomCase):
                 yield self.heard(client, b"hello")
                 client.transport.abortConnection()
                 yield self.until(lambda: not any(self.factory.connections))
+
+    @inlineCallbacks
+    def test_a_reset_that_writing_finds_is_none_that_was_meant(
+        self,
+    ) -> Generator[Deferred[Any], Any, None]:
+        ends: list[Any] = []
+
+        class Listening(Direct):
+            def connectionLost(self, reason: Failure) -> None:
+                ends.append(reason.type)
+                super().connectionLost(reason)
+
+        with switched(True):
+            port: Any = reactor.listenTCP(0, self.site, interface="127.0.0.1")
+            self.addCleanup(port.stopListening)
+            port.transport = Listening
+            ann = self.enter("/ws?name=Ann")
+            for compiled in (chatroom.fast.compiled, None):
+                ends.clear()
+                with mock.patch("chatroom.websocket.compiled", compiled):
+                    bob = socket.create_connection(("127.0.0.1", port.getHost().port))
+                    bob.sendall(head("/ws?name=Bob"))
+                    yield self.until(lambda: self.chat.count("lobby") == 2)
+                    bob.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    bob.close()
+                    # The reactor has not seen that yet.
+                    ann.talk("talk", message="hello")
+                    self.settle()
+                    yield self.until(lambda: bool(ends))
+                assert ends == [ConnectionLost]
+                # It may come back.
+                gone = len(ann.said("exit"))
+                self.settle(9)
+                assert len(ann.said("exit")) == gone
+                self.settle(2)
+                assert len(ann.said("exit")) == gone + 1
 
 
 # What is left of a connection when it has ended.

@@ -48,9 +48,9 @@ class HooksCase(RoomCase):
         self.begin()
         self.addCleanup(lambda: self.successResultOf(self.hooks.stop()))
 
-    def begin(self) -> None:
-        """Have the hooks, as at a start."""
-        self.hooks = Hooks(self.path, self.chat, self.clock, Origins(self.origins), run=at_once)
+    def begin(self, run: Callable[..., Deferred[Any]] = at_once) -> None:
+        """Have the hooks, as at a start; *run* calls a function as in a thread."""
+        self.hooks = Hooks(self.path, self.chat, self.clock, Origins(self.origins), run=run)
         self.site.resource.putChild(b"hooks", self.hooks.door)
         self.hooks.start()
 
@@ -234,6 +234,13 @@ class Answering(HooksCase):
         at_most = json.dumps({"text": "x", "y": "z" * (BODY - len(at_most))}).encode()
         self.assertAnswer(self.post(at_most), 200, "ok")
         self.assertAnswer(self.post(at_most + b" "), 413, "payload_too_large")
+        # Without a length, and with more of it behind.
+        peer = self.dial()
+        head = f"POST /hooks/{SECRET} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        chunk = b"%x\r\n%b\r\n" % (BODY, b" " * BODY)
+        peer.transport.write(head.encode() + chunk * 4)
+        self.settle()
+        self.assertAnswer(peer, 413, "payload_too_large")
 
     def test_other_methods(self) -> None:
         for method in ("GET", "PUT", "DELETE"):
@@ -372,6 +379,39 @@ class Changing(HooksCase):
         self.assertEqual(self.lines()[1:], ["the hooks can be used again"])
         tokens = {hook.token for hook in self.incoming()} - {None}
         self.assertEqual([self.chat.known(token) for token in tokens], [first.sender.id])
+
+    def test_stopped_while_something_is_noted(self) -> None:
+        self.successResultOf(self.hooks.stop())
+        self.add("other", name="Other")
+        under_way: list[Callable[[], None]] = []
+
+        def later(call: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+            done: Deferred[Any] = Deferred()
+            under_way.append(lambda: done.callback(call(*arguments)))
+            return done
+
+        self.begin(later)
+        self.post({"text": "x"})
+        self.post({"text": "x"}, "/hooks/other")
+        ended = self.hooks.stop()
+        self.assertNoResult(ended)
+        while under_way:
+            under_way.pop(0)()
+        self.successResultOf(ended)
+        ids = [self.chat.known(hook.token) for hook in self.incoming()]
+        senders = [message.sender.id for message in self.log.before("lobby", 10, 10)]
+        self.assertEqual(sorted(filter(None, ids)), sorted(senders))
+        self.begin()
+
+    def test_a_bug_in_noting_is_told_and_nothing_is_lost(self) -> None:
+        with mock.patch.object(HooksFile, "keep", side_effect=ZeroDivisionError):
+            self.assertEqual(self.post({"text": "x"}).status, 200)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertIn("a bug in noting hooks", self.lines())
+        self.settle(1)
+        (hook,) = self.incoming()
+        (message,) = self.log.before("lobby", 10, 10)
+        self.assertEqual(self.chat.known(hook.token), message.sender.id)
 
     def test_a_damaged_file(self) -> None:
         self.successResultOf(self.hooks.stop())

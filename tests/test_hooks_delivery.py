@@ -325,6 +325,19 @@ class Stopping(DeliveryCase):
             self.assertEqual(self.chat._followers["lobby"], [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_what_is_given_up_has_not_failed(self) -> None:
+        # As a connection ends that is closed while something is posted by it.
+        posted: Deferred[Answer] = Deferred(lambda waiting: waiting.callback(FAILED))
+        self.patch(self, "post", lambda id, body: posted)
+        delivery = self.begin()
+        self.say("x")
+        before = self.states[:]
+        delivery.stop()
+        self.settle(7200)
+        self.assertTrue(posted.called)
+        self.assertEqual(self.states, before)
+        self.assertEqual(self.lines(), [])
+
     def test_just_when_there_is_news(self) -> None:
         delivery = self.begin()
         self.chat.ask(Talk("x"), lambda event: delivery.stop(), token=self.ann)

@@ -286,7 +286,16 @@ def test_blocks_are_shown_instead_of_the_text() -> None:
     )
 
 
+def test_a_title_that_does_not_lead_into_the_web() -> None:
+    for link in ("javascript:alert(1)", "file:///etc/passwd", "a.example", 5):
+        attachment = {"title": "title", "title_link": link}
+        assert shown({"attachments": [attachment]}) == "**title**", link
+
+
 def test_blocks_that_show_nothing_leave_the_text() -> None:
+    empty = {"type": "header", "text": {"type": "plain_text", "text": " "}}
+    for block in (empty, {"type": "section", "text": "not as it should be"}):
+        assert shown({"text": "this", "blocks": [block]}) == "this"
     assert (
         shown({"text": "this", "blocks": [{"type": "actions"}, {"type": "of tomorrow"}]}) == "this"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from chatroom import names
+from chatroom.irc import channels, network, presence
 from tests.irc_rig import IrcCase, bodies
 
 ADA = "Ada!~Ada@u1.chat.room"
@@ -111,6 +113,15 @@ class Registering(IrcCase):
         assert " 906 " in peer.said("AUTHENTICATE *")[0]
         peer.said("AUTHENTICATE PLAIN")
         assert " 905 " in peer.said(f"AUTHENTICATE {'A' * 401}")[0]
+        # In pieces it may be long, but not for ever.
+        peer.said("AUTHENTICATE PLAIN")
+        assert peer.said(*[f"AUTHENTICATE {'A' * 400}"] * 4) == []
+        assert peer.said(f"AUTHENTICATE {'A' * 400}") == [":chat.room 904 * :no token is as long"]
+        for blob in ("A", "/w==", "AAAA"):
+            peer.said("AUTHENTICATE PLAIN")
+            assert peer.said(f"AUTHENTICATE {blob}") == [
+                ":chat.room 904 * :nobody was given this token"
+            ], blob
         other = self.call()
         lines = other.said("PASS nonsense")
         assert lines == [
@@ -118,6 +129,26 @@ class Registering(IrcCase):
             "ERROR :Closing link: nobody was given this token",
         ]
         assert other.lost
+
+    def test_who_has_logged_in_does_not_do_so_again(self) -> None:
+        self.irc_user("Ada")
+        token = self.chat.token(self.chat.users[1])
+        peer = self.call()
+        assert " 903 " in self.sasl(peer, token)[-1]
+        assert peer.said("AUTHENTICATE PLAIN") == [":chat.room 907 * :you have said who you are"]
+
+    def test_who_is_called_otherwise_now_is_told_why(self) -> None:
+        self.irc_user("Ada").said("QUIT")
+        token = self.chat._token(1)
+        self.irc_user("Ada")
+        peer = self.call()
+        lines = peer.said(f"PASS {token}", "NICK Ada", "USER a 0 * :x")
+        assert lines[0].startswith(":chat.room 001 guest-1 ")
+        assert lines[-1] == ":chat.room NOTICE guest-1 :this name is taken"
+
+    def test_a_user_without_a_name(self) -> None:
+        peer = self.call()
+        assert peer.said("USER a 0 * :") == [":chat.room 461 * USER :there is something missing"]
 
     def test_a_long_token_comes_in_pieces(self) -> None:
         import base64
@@ -231,6 +262,46 @@ class Channels(IrcCase):
         self.settle()
         assert [line.partition(" QUIT ")[2] for line in ada.take()] == [":"]
 
+    def test_of_many_reasons_the_last_are_known(self) -> None:
+        self.patch(network, "REASONS", 1)
+        ada, web = self.irc_user("Ada"), self.web_user("Grace")
+        bob, eve = self.irc_user("Bob", "#tea,#milk"), self.irc_user("Eve", "#tea")
+        ada.said("JOIN #tea")
+        # Both are gone before anybody can be told why.
+        bob.write("QUIT :to bed")
+        eve.write("QUIT :to work")
+        for pump in self.pumps:
+            pump.pump()
+        self.settle()
+        said = [line.partition(" QUIT ")[2] for line in ada.take()]
+        assert said == [":", ":Quit: to work"]
+        assert [gone["name"] for gone in web.said("exit")] == ["Bob", "Eve"]
+
+    def test_of_many_who_were_here_the_last_are_known(self) -> None:
+        self.patch(network, "GONE", 1)
+        for name in ("Bob", "Eve"):
+            self.irc_user(name, "#tea").said("PRIVMSG #tea :I was here", "QUIT")
+        ada = self.irc_user("Ada", "#tea", "batch draft/chathistory")
+        said = ada.said("CHATHISTORY LATEST #tea * 9")[1:-1]
+        assert [line.split()[0] for line in bodies(said)] == [
+            ":Bob!user@u1.chat.room",
+            ":Eve!~Eve@u2.chat.room",
+        ]
+
+    def test_of_many_who_were_renamed_the_last_are_known(self) -> None:
+        ada, bob, eve = (self.irc_user(name, "#tea,#milk") for name in ("Ada", "Bob", "Eve"))
+        # In two rooms it comes twice, and is told once.
+        bob.said("NICK Rob")
+        assert len([line for line in ada.take() if " NICK " in line]) == 1
+        self.patch(presence, "VIEW", 1)
+        bob.said("NICK Bob")
+        eve.said("NICK Ewa")
+        bob.said("NICK Rob")
+        assert [line.split()[-1] for line in ada.take() if " NICK " in line] == [
+            *("Bob", "Ewa", "Rob")
+        ]
+        assert len(ada.server.protocol._connection.presence._view) == 1
+
     def test_all_channels_can_be_left_at_once(self) -> None:
         ada = self.irc_user("Ada", "#a,#b")
         assert ada.said("JOIN 0") == [f":{ADA} PART #a", f":{ADA} PART #b"]
@@ -283,6 +354,35 @@ class Channels(IrcCase):
             == 3
         )
         assert len(ada.said("LIST <1")) == len(ada.said("LIST #mil")) == 2
+        # What can be no channel is none of them.
+        assert len(ada.said("LIST tea")) == 2
+
+    def test_a_list_of_more_rooms_than_a_piece_of_it_has(self) -> None:
+        for at in range(120):
+            self.chat.open(names.room_name(f"room{at:03}"))
+        ada = self.irc_user("Ada")
+        rooms = [line.split()[3] for line in ada.said("LIST")[1:-1]]
+        assert rooms == [f"#room{at:03}" for at in range(120)]
+        self.patch(channels, "PAGES", 1)
+        _, *rooms, end = ada.said("LIST")
+        assert len(rooms) == 100
+        assert end == ":chat.room 323 Ada :end of LIST"
+
+    def test_who_is_in_a_room_that_somebody_is_about_to_enter_or_to_leave(self) -> None:
+        ada, bob = self.irc_user("Ada"), self.irc_user("Bob")
+        bob.write("JOIN #tea")
+        ada.write("NAMES #tea", "WHO #tea")
+        # No time passes: the log has not said yet that Bob is in.
+        for pump in (*self.pumps[::-1], *self.pumps):
+            pump.pump()
+        assert [line.split()[1] for line in ada.take()] == ["366", "315"]
+        self.settle()
+        assert [line.split()[1] for line in bob.take()] == ["JOIN", "353", "366"]
+        bob.write("QUIT")
+        ada.write("WHO #tea")
+        for pump in (*self.pumps[::-1], *self.pumps):
+            pump.pump()
+        assert [line.split()[1] for line in ada.take()] == ["315"]
 
     def test_there_are_no_operators(self) -> None:
         ada = self.irc_user("Ada", "#tea")

@@ -127,6 +127,26 @@ class Modern(IrcCase):
         assert [tags(line).get("+typing") for line in self.ada.take()] == ["active"]
         assert self.old.take() == []
 
+    def test_tags_that_are_not_passed_on(self) -> None:
+        assert self.ada.said("TAGMSG") == [
+            ":chat.room 411 Ada :there is nobody to say it to (TAGMSG)"
+        ]
+        for target in ("#milk", "#te!a"):
+            (line,) = self.ada.said(f"@+typing=active TAGMSG {target}")
+            assert line.split(" ")[1] in ("403", "404"), line
+        assert self.ada.said("@+typing=done TAGMSG #tea", "@+other=x TAGMSG #tea") == []
+        # Who has not agreed on tags has said nothing.
+        assert self.old.said("@+typing=active TAGMSG #tea") == []
+        assert self.bob.take() == []
+        assert self.web.said("typing") == []
+
+    def test_labels_without_batches(self) -> None:
+        peer = self.irc_user("New", caps="labeled-response")
+        assert peer.said("@label=one PING x") == ["@label=one :chat.room PONG chat.room x"]
+        # Several lines have one label only as a batch.
+        lines = peer.said("@label=two WHOIS Ada")
+        assert [line.split()[1] for line in lines] == ["311", "312", "318"]
+
     def test_taking_back(self) -> None:
         (echo,) = self.ada.said("PRIVMSG #tea :oh no")
         id = self.msgid(echo)
@@ -245,3 +265,16 @@ class Several(IrcCase):
             assert fault.startswith(f":chat.room FAIL BATCH {code} "), (code, fault)
         assert self.web.said("talk") == []
         assert " UNKNOWN_TYPE " in self.old.said(begin)[0]
+
+    def test_what_a_batch_cannot_hold(self) -> None:
+        beginning = "BATCH +1 draft/multiline #tea"
+        lines = self.ada.said(
+            beginning,
+            "@batch=1;draft/multiline-concat PRIVMSG #tea :",
+            "@batch=1 PRIVMSG #tea :said to nobody",
+            "BATCH -1",
+        )
+        assert lines == [
+            ":chat.room FAIL BATCH MULTILINE_INVALID :there is nothing to add to the line before"
+        ]
+        assert self.web.said("talk") == []

@@ -52,6 +52,21 @@ class Small(IrcCase):
         ada.said("AWAY")
         assert not any(" 301 " in line for line in bob.said("WHOIS Ada"))
 
+    def test_who_is_away_on_two_connections_is_so_until_both_are_gone(self) -> None:
+        ada, bob = self.irc_user("Ada"), self.irc_user("Bob")
+        ada.said("AWAY :at lunch")
+        token = self.chat.token(self.chat.users[1])
+        second = self.call()
+        second.said(f"PASS {token}", "NICK Ada", "USER Ada 0 * :x")
+        ada.said("QUIT")
+        assert ":chat.room 301 Bob Ada :at lunch" in bob.said("WHOIS Ada")
+        second.said("QUIT")
+        third = self.call()
+        third.said(f"PASS {token}", "NICK Ada", "USER Ada 0 * :x")
+        lines = bob.said("WHOIS Ada")
+        assert not any(" 301 " in line for line in lines)
+        assert any(" 311 " in line for line in lines)
+
     def test_who_is_in_channels_that_cannot_be(self) -> None:
         ada = self.irc_user("Ada")
         (end,) = ada.said("WHO #a!b")

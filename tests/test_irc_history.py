@@ -170,3 +170,31 @@ class History(IrcCase):
         (_, one, _) = self.ada.said(f"CHATHISTORY TARGETS {late} {early} 1")
         assert " TARGETS Bob " in one
         assert len(bob.said(f"CHATHISTORY TARGETS {early} {self.time(0)} 10")) == 2
+
+    def test_a_channel_in_which_nothing_was_said_is_no_target(self) -> None:
+        early, late = "timestamp=2000-01-01T00:00:00.000Z", "timestamp=2030-01-01T00:00:00.000Z"
+        self.ada.said("JOIN #quiet")
+        _, *inside, _ = self.ada.said(f"CHATHISTORY TARGETS {early} {late} 10")
+        assert [line.split(" ")[4] for line in inside] == ["#tea"]
+
+    def test_without_batches_it_is_just_the_messages(self) -> None:
+        bob = self.irc_user("Bob", "#tea", "draft/chathistory")
+        assert bob.said("CHATHISTORY LATEST #tea * 2") == [
+            ":Grace!user@u1.chat.room PRIVMSG #tea :number 8",
+            ":Grace!user@u1.chat.room PRIVMSG #tea :number 9",
+        ]
+
+    def test_who_has_been_in_rooms_by_the_page_may_come_by_irc(self) -> None:
+        token = self.chat.token(self.chat.users[1])
+        self.web.talk("read", room="tea", id=10)
+        self.settle()
+        self.web.close()
+        self.settle()
+        peer = self.call()
+        peer.said(
+            "CAP REQ draft/chathistory", f"PASS {token}", "NICK x", "USER g 0 * :x", "CAP END"
+        )
+        lines = peer.said("JOIN #tea")
+        assert [line.split()[1] for line in lines] == ["JOIN", "353", "366"]
+        (line,) = peer.said("CHATHISTORY LATEST #tea * 1")
+        assert line.endswith(" PRIVMSG #tea :number 9")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chatroom.events import Batch, Message, Who
+from chatroom.irc import channels as verbs
 from chatroom.irc import connection, tongue
 from chatroom.irc.lines import LONGEST
 from chatroom.irc.tcp import ended
@@ -78,6 +79,17 @@ class Rubbish(IrcCase):
             ada.transport.write(bytes([byte]))
             self.settle()
         assert ada.take() == [f":chat.room PONG chat.room {x}" for x in "äbc"]
+
+    def test_what_is_too_long_may_come_in_pieces_as_well(self) -> None:
+        ada = self.irc_user("Ada")
+        for piece in (b"PING " + b"x" * LONGEST, b"x" * LONGEST, b"x\r\nPING a\r\nPING", b" b\r\n"):
+            ada.transport.write(piece)
+            self.settle()
+        assert ada.take() == [
+            ":chat.room 417 Ada :this line is too long",
+            ":chat.room PONG chat.room a",
+            ":chat.room PONG chat.room b",
+        ]
 
 
 class Rates(IrcCase):
@@ -187,6 +199,29 @@ class Slowness(IrcCase):
             ":Grace!~Grace@u3.chat.room JOIN #tea",
         ]
 
+    def test_who_does_not_read_before_saying_who_it_is(self) -> None:
+        peer = self.call()
+        self.clog(peer, True)
+        peer.write("NICK Ada", "USER Ada 0 * :x", "JOIN #tea")
+        self.settle()
+        assert peer.take() == []
+        self.clog(peer, False)
+        self.settle()
+        assert [line.split()[1] for line in peer.take()][-3:] == ["JOIN", "353", "366"]
+
+    def test_what_was_said_directly_to_who_was_about_to_speak_directly(self) -> None:
+        ada, bob = self.irc_user("Ada", "#tea"), self.irc_user("Bob")
+        ada.write("PRIVMSG #tea,Bob :one")
+        # Stopped between what it said to the room and the answer.
+        self.pumps[0].pump()
+        self.clog(ada, True)
+        bob.said("PRIVMSG Ada :two")
+        assert ada.take() == []
+        self.clog(ada, False)
+        self.settle()
+        assert ada.take() == [":Bob!~Bob@u2.chat.room PRIVMSG Ada :two"]
+        assert bob.take() == [":Ada!~Ada@u1.chat.room PRIVMSG Bob :one"]
+
     def test_what_one_says_while_it_is_slow_is_done(self) -> None:
         ada, web = self.irc_user("Ada", "#tea", MODERN), self.web_user("Web")
         ada.take()
@@ -268,6 +303,16 @@ class Ending(IrcCase):
         assert gone == [None]
         assert self.irc.farewell().called
 
+    def test_the_server_waits_for_all_of_them(self) -> None:
+        ada, bob, gone = self.irc_user("Ada"), self.irc_user("Bob"), list[None]()
+        self.patch(ada.server, "loseConnection", lambda: None)
+        self.irc.farewell().addCallback(gone.append)
+        self.settle()
+        assert (ada.lost, bob.lost, gone) == (False, True, [])
+        # For who does not go it waits no longer than two seconds.
+        self.settle(2)
+        assert (ada.lost, gone) == (True, [None])
+
     def test_a_bug_ends_one_connection_alone(self) -> None:
         ada, bob = self.irc_user("Ada", "#tea"), self.irc_user("Bob", "#tea")
         ada.take()
@@ -281,6 +326,39 @@ class Ending(IrcCase):
         assert ada.take() == ["ERROR :Closing link: a bug in the server"]
         assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
         assert bob.said("PING x") == [":chat.room PONG chat.room x"]
+
+    def test_a_bug_in_a_command_that_waits_does_so_as_well(self) -> None:
+        ada, bob = self.irc_user("Ada"), self.irc_user("Bob")
+
+        def broken_names(*args: object) -> None:
+            raise ZeroDivisionError
+
+        self.patch(verbs, "_names", broken_names)
+        *_, end = ada.said("JOIN #tea", "PING x")
+        assert end == "ERROR :Closing link: a bug in the server"
+        assert ada.lost
+        assert len(self.flushLoggedErrors(ZeroDivisionError)) == 1
+        assert bob.said("PING x") == [":chat.room PONG chat.room x"]
+
+    def test_who_goes_before_the_answer_has_said_it(self) -> None:
+        ada, web = self.irc_user("Ada", "#tea"), self.web_user("Grace")
+        ada.write("PRIVMSG #tea :bye", "PRIVMSG #tea :never said")
+        self.pumps[0].pump()
+        ada.transport.abortConnection()
+        self.settle()
+        assert ada.lost
+        assert [said["message"] for said in web.said("talk")] == ["bye"]
+        self.settle(11)
+        assert [gone["name"] for gone in web.said("exit")] == ["Ada"]
+
+    def test_behind_the_end_there_is_nothing(self) -> None:
+        ada, web = self.irc_user("Ada", "#tea"), self.web_user("Grace")
+        self.patch(ada.server, "loseConnection", lambda: None)
+        assert ada.said(*["NONSENSE"] * 60)[-1] == "ERROR :Closing link: too many errors"
+        web.talk("talk", room="tea", message="hello")
+        web.talk("topic", room="tea", topic="who is gone")
+        self.irc_user("Bob", "#tea")
+        assert ada.said("PING x") == []
 
     def test_who_has_not_read_the_end_is_dropped(self) -> None:
         ada = self.irc_user("Ada")

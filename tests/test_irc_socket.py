@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chatroom.irc.connection import REGISTRATION
 from chatroom.irc.websocket import BINARY, LINES, TEXT, chosen
 from tests.irc_rig import IrcCase
 from tests.rig import Peer
@@ -68,6 +69,37 @@ class Sockets(IrcCase):
     def test_whose_page_it_is(self) -> None:
         assert self.enter("/irc", Origin="https://evil.example").status == 403
         assert self.enter("/irc", Origin="http://chat.example:8080").status == 101
+
+    def test_a_handshake_that_fails_takes_no_place(self) -> None:
+        peer = self.enter("/irc", Sec_WebSocket_Key="nonsense")
+        self.settle()
+        assert (peer.status, peer.lost) == (400, True)
+        assert self.irc_places.taken == 0
+        self.say(self.socket(), "PING x")
+        assert self.irc_places.taken == 1
+
+    def test_behind_the_end_there_is_nothing(self) -> None:
+        web, peer = self.web_user("Grace"), self.socket()
+        self.say(peer, "NICK Ada", "USER a 0 * :x", "JOIN #tea")
+        self.patch(peer.server, "loseConnection", lambda: None)
+        before = len(peer.frames)
+        peer.close()
+        self.settle()
+        web.talk("talk", room="tea", message="hello")
+        self.settle()
+        assert [first for first, _ in peer.frames[before:]] == [0x88]
+
+    def test_who_leaves_when_it_is_too_late_to_say_who_it_is(self) -> None:
+        peer = self.socket()
+        self.settle(REGISTRATION - 1)
+        # It does not close its side: two seconds later it is dropped.
+        self.patch(peer.server, "loseConnection", lambda: None)
+        peer.close()
+        self.settle(1.5)
+        assert [first for first, _ in peer.frames if first != 0x89] == [0x88]
+        assert peer.code == 1000
+        self.settle(1)
+        assert peer.lost
 
     def test_what_is_not_utf8(self) -> None:
         peer = self.socket(BINARY)

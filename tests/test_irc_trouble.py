@@ -119,6 +119,8 @@ class Store(IrcCase):
         ]
         assert " 442 " in ada.said("PART #milk")[0]
         assert " FAIL PRIVMSG UNAVAILABLE Bob " in ada.said("PRIVMSG Bob :hello")[0]
+        # To a NOTICE nothing is answered.
+        assert ada.said("NOTICE Bob :hello", "NOTICE #te!a :hello") == []
         assert " FAIL CHATHISTORY MESSAGE_ERROR " in ada.said("CHATHISTORY LATEST #tea * 5")[0]
         assert bob.take() == []
         assert ada.said("PRIVMSG #tea :still") != []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +18,7 @@ from twisted.test import iosim
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
+import chatroom.load
 from chatroom.chat import Chat
 from chatroom.events import Close
 from chatroom.load.reader import Reader
@@ -253,12 +257,65 @@ class Well(LoadCase):
         assert load.tally.faults == {}
         assert f"{load.tally.opened} of 2,000 opened" in as_text(load.tally, load.options)
 
+    def test_ended_while_connections_wait_for_an_answer(self) -> None:
+        way = InMemory(self)
+        waiting: list[defer.Deferred[Any]] = []
+
+        @implementer(IStreamClientEndpoint)
+        class OfOne:
+            def connect(self, protocolFactory: Any) -> defer.Deferred[Any]:
+                if waiting:
+                    waiting.append(defer.Deferred[Any]())
+                    return waiting[-1]
+                waiting.append(way.connect(protocolFactory))
+                return waiting[-1]
+
+        load = Load(self.clock, OfOne(), parsed("-c", "2000", "--concurrency", "3"))
+        running = defer.ensureDeferred(load.run())
+        self.go(1)
+        assert len(waiting) == 4
+        load.stop()
+        self.go(1)
+        self.successResultOf(running)
+        # None was begun after that, and what nobody waited for has not failed.
+        assert len(waiting) == 4
+        assert load.tally.opened == 1
+        assert load.tally.faults == {}
+
     def test_at_most_so_many_are_opened_at_a_time(self) -> None:
         self.begin("-c", "9", "--concurrency", "3", "-t", "0.1")
         self.go(2)
         self.successResultOf(self.running)
         # The first one is alone.
         assert self.opening == [1, 1, 2, 3, 3, 3, 3, 3, 3]
+
+
+class Printed(LoadCase):
+    """What the command says, and whether it fails."""
+
+    def measured(self, *arguments: str) -> tuple[str, defer.Deferred[None]]:
+        reactor: Any = self.clock
+        reactor.callWhenRunning = lambda *_: None
+        self.patch(chatroom.load, "endpoint", lambda reactor, options: InMemory(self))
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            measuring = defer.ensureDeferred(chatroom.load.measure(reactor, parsed(*arguments)))
+            self.go(12)
+        return out.getvalue(), measuring
+
+    def test_well(self) -> None:
+        for arguments in ((), ("--json",)):
+            out, measuring = self.measured("-c", "2", "-r", "10", "-t", "1", *arguments)
+            self.successResultOf(measuring)
+            if arguments:
+                assert json.loads(out)["ok"] is True
+            else:
+                assert out.startswith("connections  2 opened")
+
+    def test_not_well(self) -> None:
+        self.tamper = lambda number, frame: [frame, frame]
+        out, measuring = self.measured("-c", "2", "-r", "10", "-t", "1")
+        assert self.failureResultOf(measuring, SystemExit).value.code == 1
+        assert "faults       doubled " in out
 
 
 class Faulty(LoadCase):

@@ -154,6 +154,7 @@ def test_a_table() -> None:
         ("![a *b*](http://c.d/e.png)", "http://c.d/e.png", "a b"),
         ("![](http://c.d/e.png)", "http://c.d/e.png", "http://c.d/e.png"),
         ("[![a](http://b.c/d.svg)](http://e.f)", "http://e.f", "a"),
+        ("http[http://a.b](http://c.d)", "http://c.d", "http://a.b"),
     ],
 )
 def test_a_link(source: str, address: str, text: str) -> None:
@@ -168,6 +169,7 @@ def test_a_link(source: str, address: str, text: str) -> None:
     [
         *("www.a.b", "a.b/c", "a@b.c", "ftp://a.b", "//a.b/c", "file:///etc/passwd", "http://"),
         *("http:a.b", "xhttp://", "https:\\\\a.b", "`http://a.b`", "    http://a.b"),
+        *("http://1.2.3.400", "see http://a.1/b"),
         *(
             "[a](/b)",
             "[a](b)",
@@ -261,6 +263,9 @@ def test_a_table_has_no_more_cells_than_were_written() -> None:
         "|" + "a|" * 20 + "\n|" + "-|" * 20 + "\n" + ("|" + "b|" * 20 + "\n") * 20
     )
     assert "<table>" not in render("|" + "a|" * 99 + "\n|" + "-|" * 99 + "\n" + "b\n" * 1000)
+    # What comes behind a table is none of its rows.
+    head = "|" + "a|" * 20 + "\n|" + "-|" * 20 + "\n"
+    assert render(f"{head}b\nb\n\n{'c' * 9}\n" + "c\n" * 60).count("<tr>") == 3
 
 
 @pytest.mark.parametrize(
@@ -271,6 +276,7 @@ def test_a_table_has_no_more_cells_than_were_written() -> None:
         "[a](http://b.c) " * 101,
         "http://b.c " * 101,
         "- a\n" * 1900,
+        "|" + "a|" * 40 + "\n|" + ":-:|" * 40 + "\n" + "b\n" * 4,
     ],
 )
 def test_a_text_that_would_take_long_is_shown_as_it_is(source: str) -> None:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from twisted.internet.address import IPv4Address
+from twisted.internet.protocol import Factory
+from twisted.internet.ssl import ClientContextFactory, DefaultOpenSSLContextFactory
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.test import iosim
 from twisted.trial.unittest import TestCase
+from twisted.web.resource import Resource
 from twisted.web.test.requesthelper import DummyRequest
 from zope.interface import provider
 
@@ -16,7 +24,8 @@ from chatroom.answers import Refusal, refused
 from chatroom.site import HEAD, TAKE, Body
 from tests.doors.case import Pipe
 from tests.listeners import Listener, ListeningCase
-from tests.rig import KEY, RoomCase, masked
+from tests.rig import KEY, Peer, RoomCase, Transport, masked
+from tests.test_hooks_posting import certificate
 
 
 class Silence(RoomCase):
@@ -154,6 +163,18 @@ class Untaken(ListeningCase):
         assert listener.status == 200
         assert not listener.server.aborted
 
+    def test_what_is_full_may_say_so_several_times(self) -> None:
+        timers = len(self.clock.getDelayedCalls())
+        listener = self.begin()
+        self.settle(TAKE - 1)
+        # As a transport does that is written to while it is full.
+        producer: Any = listener.server.producer
+        producer.pauseProducing()
+        self.settle(1)
+        assert listener.server.aborted
+        self.settle(HEAD)
+        assert len(self.clock.getDelayedCalls()) == timers
+
     def test_a_websocket_that_reads_nothing_is_given_up_once(self) -> None:
         self.patch(site, "FAST", False)
         listener = self.reach()
@@ -193,6 +214,11 @@ class Refused(TestCase):
             assert request.responseHeaders.getRawHeaders(b"retry-after") == [header]
 
 
+class Words(Resource):
+    def render_GET(self, request: object) -> bytes:
+        return b"words"
+
+
 class Quiet(RoomCase):
     def test_what_is_asked_for_is_not_written_into_the_log(self) -> None:
         logged: list[str] = []
@@ -210,3 +236,45 @@ class Quiet(RoomCase):
             self.settle()
             assert peer.status in (200, 501)
         assert not [line for line in logged if "secret" in line]
+        # Twisted itself writes of a request whose answer has a body that is not sent.
+        self.site.resource.putChild(b"static", Words())
+        peer = self.dial()
+        peer.transport.write(b"HEAD /static?token=secret HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.settle()
+        assert peer.status == 200
+        assert [line for line in logged if "HEAD request <Request at 0x" in line], logged
+        assert not [line for line in logged if "secret" in line]
+
+
+class OverTls(RoomCase):
+    def dial(self, address: Any = None) -> Peer:
+        here = IPv4Address("TCP", "127.0.0.1", 443)
+        there = IPv4Address("TCP", "192.0.2.1", 50_000)
+        folder = Path(self.enterContext(TemporaryDirectory()))
+        path = certificate("localhost", folder)
+        context = DefaultOpenSSLContextFactory(path, path)
+        channel = TLSMemoryBIOFactory(context, False, self.site, self.clock).buildProtocol(there)
+        server = Transport(channel, True, here, there)
+        peer = Peer(server)
+        clients = Factory.forProtocol(lambda: peer)
+        there_too = TLSMemoryBIOFactory(ClientContextFactory(), True, clients, self.clock)
+        wrapped = there_too.buildProtocol(here)
+        client = iosim.FakeTransport(wrapped, False, there, here)
+        self.pumps.append(iosim.connect(channel, server, wrapped, client))
+        return peer
+
+    def test_the_page_and_the_room(self) -> None:
+        for fast in (True, False):
+            self.patch(site, "FAST", fast)
+            page = self.dial()
+            page.transport.write(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            self.settle()
+            assert (page.status, page.lost) == (200, True)
+            room = self.enter()
+            room.talk("talk", message="hello")
+            self.settle()
+            assert room.said("talk")[-1]["message"] == "hello"
+            room.close()
+            self.settle()
+            assert (room.code, room.lost) == (1000, True)
+            assert not any(self.factory.connections)

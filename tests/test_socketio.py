@@ -188,6 +188,28 @@ class Coming(GuestCase):
         # No packet: so a client comes back by itself.
         assert guest.texts == []
         assert guest.peer.code == 1013
+        # The same if it does not read, or says something more.
+        with patch.object(self.log, "new_user", side_effect=Unavailable("no")):
+            guest = self.connect()
+            guest.peer.frame(0x81, b"40")
+            guest.peer.frame(0x81, b'42["ping"]')
+            self.patch(guest.peer.server, "loseConnection", lambda: None)
+            self.settle()
+        guest.stall()
+        guest.go_on()
+        assert guest.texts == []
+        assert guest.peer.code == 1013
+        assert self.flushLoggedErrors() == []
+
+    def test_who_goes_before_the_answer_has_said_it(self) -> None:
+        ann, bob = self.guest(name="Ann"), self.guest(name="Bob")
+        bob.peer.frame(0x81, b'4213["talk",{"message":"bye"}]')
+        for pump in self.pumps:
+            pump.pump()
+        bob.cut()
+        assert [said["message"] for said in ann.said("talk")] == ["bye"]
+        assert bob.answers == {}
+        assert self.flushLoggedErrors() == []
 
     def test_who_is_gone_is_no_garbage(self) -> None:
         ann, bob = self.guest(), self.guest()

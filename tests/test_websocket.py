@@ -308,6 +308,24 @@ class Faults(RoomCase):
         self.log.room = broken  # type: ignore[method-assign]
         assert self.enter().code == 1013
 
+    def test_store_that_cannot_be_written(self) -> None:
+        def broken() -> int:
+            raise Unavailable("disk")
+
+        self.log.new_user = broken  # type: ignore[method-assign]
+        peer = self.enter()
+        assert peer.code == 1013
+        # Nothing comes of it that it does not read, nor of what it says.
+        peer.server.producer.pauseProducing()
+        peer.talk("talk", message="x")
+        self.settle()
+        peer.server.producer.resumeProducing()
+        self.settle()
+        assert [first for first, _ in peer.frames] == [0x88]
+        self.settle(3)
+        assert peer.lost
+        assert self.chat.users == {}
+
 
 class Pressure(RoomCase):
     def protocol(self, peer: Peer) -> ChatProtocol:
