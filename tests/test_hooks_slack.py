@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from html import escape
 from typing import Any
 from urllib.parse import quote_plus, urlencode
@@ -16,6 +15,7 @@ from chatroom.hooks import slack
 from chatroom.hooks.mrkdwn import escaped
 from chatroom.hooks.mrkdwn import read as mrkdwn
 from chatroom.markup import render
+from tests.cost import seconds
 
 
 def post(payload: Any) -> slack.Post:
@@ -144,17 +144,8 @@ def test_what_is_escaped_is_shown_as_it_is(text: str) -> None:
     ],
 )
 def test_no_text_takes_long(text: str) -> None:
-    def takes(text: str) -> float:
-        """Return how many seconds it takes to read *text*."""
-        taken = []
-        for _ in range(3):
-            begun = time.thread_time()
-            mrkdwn(text)
-            taken.append(time.thread_time() - begun)
-        return min(taken)
-
     # Some 0.06 s for either where this was written.
-    assert takes(text) < 6 * takes("*a* `b` " * 7_500)
+    assert seconds(lambda: mrkdwn(text)) < 6 * seconds(lambda: mrkdwn("*a* `b` " * 7_500))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from twisted.logger import LogLevel, capturedLogs
 
 from chatroom import markup
 from chatroom.markup import ALIASES, COLOURS, GATE, LANGUAGES, LONGEST, render
+from tests.cost import seconds
 
 CSS = Path(__file__).parent.parent / "web" / "code.css"
 AWAY = {"target": "_blank", "rel": "noopener noreferrer nofollow"}
@@ -341,19 +342,9 @@ def test_an_ordinary_long_text_is_not() -> None:
     ],
 )
 def test_no_text_takes_long(pattern: str) -> None:
-    def takes(pattern: str) -> float:
-        """Return how many seconds it takes to render a message full of *pattern*."""
-        source = (pattern * LONGEST)[:LONGEST]
-        taken = []
-        for _ in range(3):
-            begun = time.thread_time()
-            render(source)
-            taken.append(time.thread_time() - begun)
-        return min(taken)
-
+    source, ordinary = ((s * LONGEST)[:LONGEST] for s in (pattern, "*a*\n\n> b\n\n1. c\n\n"))
     # Some 0.1 s and 0.02 s where this was written; without bounds it is a second and more.
-    assert takes(pattern) < 15 * takes("*a*\n\n> b\n\n1. c\n\n")
-    source = (pattern * LONGEST)[:LONGEST]
+    assert seconds(lambda: render(source)) < 15 * seconds(lambda: render(ordinary))
     html = render(source)
     assert len(html) < markup.GROWTH * (len(source) + 10) * 1.2
 
